@@ -1,0 +1,2 @@
+/** Columns that a string takes on a terminal. */
+export declare function unicodeWidth(str: string): number;
