@@ -1,0 +1,105 @@
+/**
+ * What the schema knows and this version does not do yet. Such keys are refused, never ignored: a limit that is written
+ * and not kept would be worse than none. A value that asks for nothing ("off", zero, an empty map) is accepted.
+ *
+ * @module
+ */
+
+import { isMapValue } from "./raw.ts";
+import { show } from "./scalar.ts";
+import type { Path } from "./source.ts";
+import { parseDurationMs, parsePercentPpm } from "./units.ts";
+import type { Finding } from "./validate.ts";
+
+/** A key that this version refuses. */
+export interface Unavailable {
+  /** Pattern below the root or below a tenant; `[]` stands for every entry of a list. */
+  readonly key: string;
+  /** True for values that ask for nothing; without it, every value is refused. */
+  readonly asksNothing?: (value: unknown) => boolean;
+  /** What to do; "remove it" unless only some values are refused. */
+  readonly remedy?: string;
+}
+
+const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
+const isZero = (value: unknown) => value === 0 || parseDurationMs(value) === 0 || parsePercentPpm(value) === 0;
+const isNot = (...refused: unknown[]) => (value: unknown) => !refused.includes(value);
+const every = (test: (value: unknown) => boolean) => (value: unknown) =>
+  isMapValue(value) && Object.values(value).every(test);
+
+/** Refused at the root of the main file. */
+export const UNAVAILABLE_TOP: readonly Unavailable[] = [
+  { key: "admin" },
+  { key: "metrics" },
+  { key: "listeners", asksNothing: isEmpty },
+];
+
+/** Refused in a tenant, and in `defaults`. */
+export const UNAVAILABLE_IN_TENANT: readonly Unavailable[] = [
+  { key: "limits.connection_rate" },
+  { key: "limits.bandwidth", asksNothing: isEmpty },
+  { key: "limits.per_source", asksNothing: isEmpty },
+  { key: "limits.per_connection", asksNothing: isEmpty },
+  { key: "limits.on_limit", asksNothing: isNot("queue"), remedy: "use close or reset" },
+  { key: "limits.queue" },
+  { key: "limits.dry_run", asksNothing: isNot(true) },
+  { key: "access", asksNothing: isEmpty },
+  {
+    key: "listeners[].proxy_protocol",
+    asksNothing: (value) => isMapValue(value) && value["accept"] !== "required",
+  },
+  { key: "routes", asksNothing: isEmpty },
+  {
+    key: "backends[].balance",
+    asksNothing: isNot("random_two", "source_hash", "first", "least_time"),
+    remedy: "use round_robin or least_connections",
+  },
+  { key: "backends[].endpoints[].tier", asksNothing: isZero },
+  { key: "backends[].endpoints[].srv", asksNothing: isNot(true) },
+  { key: "backends[].send_proxy_protocol", asksNothing: isNot("v1", "v2") },
+  { key: "backends[].source_address" },
+  { key: "backends[].retry.backoff", asksNothing: isZero },
+  { key: "backends[].retry.budget" },
+  { key: "backends[].health", asksNothing: isEmpty },
+  { key: "backends[].circuit_breaker" },
+  { key: "backends[].slow_start", asksNothing: isZero },
+  { key: "backends[].panic_threshold", asksNothing: isZero },
+  {
+    key: "backends[].preconnect",
+    asksNothing: (value) => isMapValue(value) && isZero(value["min"] ?? 0) && isZero(value["max"] ?? 0),
+  },
+  { key: "backends[].split" },
+  { key: "backends[].canary" },
+  { key: "mirror" },
+  { key: "fault", asksNothing: every(isZero) },
+];
+
+/** All that `value` (as written) asks of `table`. */
+export function findUnavailable(value: unknown, table: readonly Unavailable[]): Finding[] {
+  return table.flatMap(({ key, asksNothing, remedy = "remove it" }) =>
+    matches(value, key.split(".")).flatMap(({ path, found }): Finding[] => {
+      // A key without a value is the schema's to refuse.
+      if (found === null || asksNothing?.(found) === true) return [];
+      const some = asksNothing !== undefined && typeof found !== "object" ? `: current value is ${show(found)}` : "";
+      return [{ path, at: "key", message: `is not available in this version${some}`, remedy }];
+    })
+  );
+}
+
+/** Whether this version refuses a key (a pattern as in {@link Unavailable}) at least for some of its values. */
+export function unavailableRule(key: string, table: readonly Unavailable[]): Unavailable | undefined {
+  return table.find((rule) => key === rule.key || key.startsWith(`${rule.key}.`) || key.startsWith(`${rule.key}[]`));
+}
+
+function matches(value: unknown, steps: readonly string[]): { path: Path; found: unknown }[] {
+  const [step, ...rest] = steps;
+  if (step === undefined) return [{ path: [], found: value }];
+  const name = step.replace(/\[\]$/, "");
+  if (!isMapValue(value) || !Object.hasOwn(value, name)) return [];
+  const below = value[name];
+  if (name === step) return matches(below, rest).map(({ path, found }) => ({ path: [name, ...path], found }));
+  if (!Array.isArray(below)) return [];
+  return below.flatMap((entry, index) =>
+    matches(entry, rest).map(({ path, found }) => ({ path: [name, index, ...path], found }))
+  );
+}

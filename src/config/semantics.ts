@@ -1,0 +1,191 @@
+/**
+ * What a schema cannot say: ids that are unique, references that lead somewhere, addresses that do not collide.
+ * Pure; called by `load.ts`.
+ *
+ * @module
+ */
+
+import { type ListenAddress, parseListenAddress } from "./address.ts";
+import { suggest } from "./nearest.ts";
+import { type Item, type Outline, readable, type TenantOutline } from "./outline.ts";
+import { explainCollision, findCollisions } from "./overlap.ts";
+import type { Problem } from "./problem.ts";
+import { entriesOf, isMapValue, textOf } from "./raw.ts";
+import { mustBe } from "./scalar.ts";
+import { formatPlace, type Path, type Place, problemAt } from "./source.ts";
+
+/** Everything wrong between the parts of a configuration. */
+export function checkSemantics(outline: Outline): Problem[] {
+  const { tenants } = outline;
+  return [
+    ...uniqueIds("tenant", tenants),
+    ...uniqueIds("shared listener", outline.listeners),
+    ...tenants.flatMap((tenant) => [
+      ...uniqueIds("listener", tenant.listeners),
+      ...uniqueIds("route", tenant.routes),
+      ...uniqueIds("backend", tenant.backends),
+      ...tenant.backends.flatMap((backend) => uniqueIds("endpoint", backend.endpoints)),
+      ...checkFileName(tenant),
+      ...checkReferences(tenant, outline),
+      ...checkBackends(tenant),
+      ...checkRoutes(tenant),
+    ]),
+    ...[...outline.listeners, ...tenants.flatMap((tenant) => tenant.listeners)].flatMap(checkProxyProtocol),
+    ...checkTokens(outline),
+    ...checkCollisions(outline),
+  ];
+}
+
+function uniqueIds(kind: string, items: readonly Item[]): Problem[] {
+  const holders = new Map<string, Item>();
+  return items.flatMap((item) => {
+    if (item.id === undefined) return [];
+    const holder = holders.get(item.id);
+    if (holder === undefined) {
+      holders.set(item.id, item);
+      return [];
+    }
+    const message = `must be unique: the ${kind} ${item.id} is already at ${formatPlace(holder.placeOf(["id"]))}`;
+    return [problemAt(item.placeOf(["id"]), message, "choose another id, or remove one of the two")];
+  });
+}
+
+function checkFileName({ unit, placeOf }: TenantOutline): Problem[] {
+  const written = textOf(unit.own, "id");
+  if (unit.fileName === null || written === undefined || written === unit.fileName) return [];
+  const rule = `the file's name without .yaml, ${unit.fileName}`;
+  return [problemAt(placeOf(["id"]), mustBe(rule, written), "remove the id, or rename the file")];
+}
+
+function checkReferences(tenant: TenantOutline, outline: Outline): Problem[] {
+  const backends = idsOf(tenant.backends);
+  const shared = idsOf(outline.listeners);
+  const toBackend = (item: Item, path: Path) =>
+    checkReference(item.placeOf(path), textAt(item.raw, path), "a backend of this tenant", backends);
+  return [
+    ...tenant.listeners.flatMap((listener) => toBackend(listener, ["backend"])),
+    ...tenant.routes.flatMap((route) => [
+      ...toBackend(route, ["backend"]),
+      ...checkReference(route.placeOf(["listener"]), textAt(route.raw, ["listener"]), "a shared listener", shared),
+    ]),
+    ...tenant.backends.flatMap((backend) =>
+      entriesOf(backend.raw, "split").flatMap((_, index) => toBackend(backend, ["split", index, "backend"]))
+    ),
+    ...toBackend(tenant, ["mirror", "backend"]),
+  ];
+}
+
+function checkReference(place: Place, id: string | undefined, rule: string, known: readonly string[]): Problem[] {
+  if (id === undefined || known.includes(id)) return [];
+  const nearest = suggest(id, known);
+  const remedy = nearest !== undefined
+    ? `did you mean ${nearest}?`
+    : known.length === 0
+    ? "declare it, or remove what names it"
+    : `use one of ${known.slice(0, 10).join(", ")}${known.length > 10 ? ", …" : ""}`;
+  return [problemAt(place, mustBe(rule, id), remedy)];
+}
+
+function checkBackends(tenant: TenantOutline): Problem[] {
+  return tenant.backends.flatMap((backend) => {
+    const has = (key: string) => isMapValue(backend.raw) && backend.raw[key] !== undefined;
+    const problems: Problem[] = [];
+    if (has("endpoints") && has("split")) {
+      const message = "must have endpoints or split, not both";
+      problems.push(problemAt(backend.placeOf(["split"]), message, "remove one of the two", "key"));
+    }
+    if (!has("split") && (!has("endpoints") || isEmptyList(backend.raw, "endpoints"))) {
+      const remedy = "add endpoints: [{ id: a, address: 127.0.0.1:8080 }]";
+      problems.push(problemAt(backend.placeOf(["endpoints"]), "must have at least one endpoint", remedy, "key"));
+    }
+    if (has("canary") && !has("split")) {
+      const remedy = "add split, or remove canary";
+      problems.push(problemAt(backend.placeOf(["canary"]), "must come with split", remedy, "key"));
+    }
+    return [...problems, ...backend.endpoints.flatMap(checkSrv)];
+  });
+}
+
+function isEmptyList(value: unknown, key: string): boolean {
+  const list = isMapValue(value) ? value[key] : undefined;
+  return Array.isArray(list) && list.length === 0;
+}
+
+function checkSrv(endpoint: TenantOutline["backends"][number]["endpoints"][number]): Problem[] {
+  const { address } = endpoint;
+  if (address === undefined) return [];
+  const isSrv = isMapValue(endpoint.raw) && endpoint.raw["srv"] === true;
+  const lacksPort = address.family === "name" && address.port === null;
+  if (isSrv === lacksPort) return [];
+  return [
+    isSrv
+      ? problemAt(endpoint.placeOf(["address"]), "must be the name of a SRV record, without a port", "remove srv: true")
+      : problemAt(endpoint.placeOf(["address"]), "must have a port", "add a port, or srv: true for a SRV record"),
+  ];
+}
+
+function checkRoutes(tenant: TenantOutline): Problem[] {
+  return tenant.routes.flatMap((route) => {
+    const says = (key: string) => entriesOf(route.raw, key).length > 0;
+    const isDefault = isMapValue(route.raw) && route.raw["default"] === true;
+    if (isDefault || ["sni", "alpn", "sources"].some(says)) return [];
+    const remedy = "add sni, alpn or sources, or default: true";
+    return [problemAt(route.placeOf([]), "must say what it takes", remedy)];
+  });
+}
+
+function checkProxyProtocol(listener: Item): Problem[] {
+  const settings = isMapValue(listener.raw) ? listener.raw["proxy_protocol"] : undefined;
+  if (!isMapValue(settings) || settings["accept"] !== "required" || entriesOf(settings, "trusted").length > 0) {
+    return [];
+  }
+  const message = "must name who may send a PROXY header";
+  return [problemAt(listener.placeOf(["proxy_protocol", "trusted"]), message, "add trusted: [10.0.0.0/8]")];
+}
+
+function checkTokens(outline: Outline): Problem[] {
+  const { main } = outline;
+  return entriesOf(main.value["admin"], "tokens").flatMap((token, index) => {
+    const place = { source: main, path: ["admin", "tokens", index, "tenant"] };
+    const tenant = textOf(token, "tenant");
+    if (textOf(token, "role") !== "tenant") {
+      if (tenant === undefined) return [];
+      return [problemAt(place, "must not be set: only role tenant has one", "remove it, or use role: tenant", "key")];
+    }
+    if (tenant === undefined) return [problemAt(place, "must name the tenant of the token", "add tenant: NAME")];
+    return checkReference(place, tenant, "a tenant", idsOf(outline.tenants));
+  });
+}
+
+function checkCollisions(outline: Outline): Problem[] {
+  const { main } = outline;
+  const claims: { address: ListenAddress; place: Place; who: string }[] = [];
+  const claim = (address: ListenAddress | undefined, place: Place, who: string) => {
+    if (address !== undefined) claims.push({ address, place, who });
+  };
+  const adminListen = readable(parseListenAddress, textOf(main.value["admin"], "listen"));
+  claim(adminListen, { source: main, path: ["admin", "listen"] }, "the admin API");
+  for (const { id, address, placeOf } of outline.listeners) claim(address, placeOf(["address"]), `listener ${id}`);
+  for (const tenant of outline.tenants) {
+    for (const { id, address, placeOf } of tenant.listeners) {
+      claim(address, placeOf(["address"]), `listener ${id} of tenant ${tenant.id}`);
+    }
+  }
+  return findCollisions(claims).map(({ later, earlier }) => {
+    const why = explainCollision(later.address, earlier.address);
+    const message = `must be an address of its own: ${why}, by ${earlier.who} at ${formatPlace(earlier.place)}`;
+    return problemAt(later.place, message, "use another port or address");
+  });
+}
+
+function textAt(value: unknown, path: Path): string | undefined {
+  const found = path.reduce<unknown>((part, step) => {
+    if (typeof step === "number") return Array.isArray(part) ? part[step] : undefined;
+    return isMapValue(part) ? part[step] : undefined;
+  }, value);
+  return typeof found === "string" ? found : undefined;
+}
+
+function idsOf(items: readonly Item[]): string[] {
+  return items.flatMap((item) => item.id === undefined ? [] : [item.id]);
+}
