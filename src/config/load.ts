@@ -95,15 +95,17 @@ function resultOf(parts: {
 }
 
 async function readSource(path: string, deps: LoadDeps, problems: Problem[]): Promise<Source | null> {
+  let text: string;
   try {
-    const parsed = parseSource(path, await deps.readTextFile(path));
-    problems.push(...parsed.problems);
-    return parsed.source;
+    text = await deps.readTextFile(path);
   } catch (error) {
     const { why, remedy } = whyUnreadable(error);
     problems.push({ file: path, line: 0, column: 0, path: "", message: `cannot be read: ${why}`, remedy });
     return null;
   }
+  const parsed = parseSource(path, text);
+  problems.push(...parsed.problems);
+  return parsed.source;
 }
 
 async function listTenantFiles(main: Source, deps: LoadDeps, problems: Problem[]): Promise<TenantFile[]> {
