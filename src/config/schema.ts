@@ -67,7 +67,7 @@ const log = z.strictObject({
 const token = z.strictObject({
   name: text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "a name: letters, digits, dot, _ and -", "choose a name such as ops")
     .describe("Who it is, for the audit."),
-  sha256: text(/^[0-9a-f]{64}$/i, "the SHA-256 of a token: 64 hexadecimal digits", "make one with: sluice token new")
+  sha256: text(/^[0-9A-Fa-f]{64}$/, "the SHA-256 of a token: 64 hexadecimal digits", "make one with: sluice token new")
     .describe("Hash of the token."),
   role: choice("admin", "viewer", "tenant").describe("What it may do."),
   tenant: id().optional().describe("The tenant of a token with role tenant."),

@@ -102,4 +102,4 @@ export const backendSchema = z.strictObject({
   preconnect: preconnect.optional().describe("Connections opened ahead."),
   split: z.array(splitPart).min(1).optional().describe("Other backends that share the sessions, by weight."),
   canary: canary.optional().describe("Moves the weights of a split by itself."),
-});
+}).meta({ id: "backend" });

@@ -89,7 +89,7 @@ const listener = z.strictObject({
 });
 
 const serverName = text(
-  /^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i,
+  /^(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/,
   "a server name such as acme.example or *.acme.example",
   "write a name; * stands for the whole first label only",
 );
@@ -144,7 +144,7 @@ export const tenantSchema = z.strictObject({
   listeners: z.array(listener).prefault([]).describe("Addresses of the tenant's own."),
   routes: z.array(route).prefault([]).describe("What the tenant takes from shared listeners."),
   backends: z.array(backendSchema).prefault([]).describe("Where its sessions go."),
-});
+}).meta({ id: "tenant" });
 
 /** `defaults`: lies beneath every tenant. */
 export const tenantDefaultsSchema = z.strictObject(shared);
