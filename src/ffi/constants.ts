@@ -1,0 +1,143 @@
+/**
+ * The constants of `ffi/include/sluice.h` under their C names without `SLUICE_`, and its lists as the texts that they
+ * stand for. Compared with the library like the records are.
+ *
+ * @module
+ */
+
+/**
+ * Every numeric constant except those of {@linkcode REASONS}. 64-bit "all ones" values are not here: they are no exact
+ * number (see `UNLIMITED64` and `NEVER` in {@linkcode ALL_ONES_64}).
+ */
+export const CONSTANTS = {
+  ABI_VERSION: 1,
+  BLOB_MAGIC: 0x43554c53,
+  UNLIMITED32: 0xffffffff,
+  MAX_WORKERS: 64,
+
+  OK: 0,
+  E_ARGUMENT: -1,
+  E_BLOB: -2,
+  E_BIND: -3,
+  E_MEMORY: -4,
+  E_STATE: -5,
+  E_THREAD: -6,
+  E_TIMEOUT: -7,
+  E_BUFFER: -8,
+  E_UNSUPPORTED: -9,
+
+  STATE_CREATED: 0,
+  STATE_RUNNING: 1,
+  STATE_DRAINING: 2,
+  STATE_STOPPED: 3,
+
+  TABLE_PROCESS: 0,
+  TABLE_TENANT: 1,
+  TABLE_REMOVED: 2,
+  TABLE_LISTENER: 3,
+  TABLE_BACKEND: 4,
+  TABLE_ENDPOINT: 5,
+  TABLE_STRING: 6,
+  TABLE_COUNT: 7,
+
+  FAMILY_NONE: 0,
+  FAMILY_UNIX: 1,
+  FAMILY_IPV4: 4,
+  FAMILY_IPV6: 6,
+
+  ON_LIMIT_CLOSE: 0,
+  ON_LIMIT_RESET: 1,
+  RESET_NONE: 0,
+  RESET_TO_BACKEND: 1,
+  RESET_BOTH: 2,
+  TENANT_ENABLED: 1,
+  BALANCE_ROUND_ROBIN: 0,
+  BALANCE_LEAST_CONNECTIONS: 1,
+  ENDPOINT_READY: 0,
+  ENDPOINT_DRAIN: 1,
+  APPLY_DRY_RUN: 1,
+
+  REASON_COUNT: 30,
+  CODE_COUNT: 60,
+  BUCKET_COUNT: 20,
+
+  LOG_SESSION: 1,
+  LOG_PROGRESS: 2,
+  LOG_NOTICE: 3,
+  NOTICE_ACCEPT_PAUSED: 1,
+  NOTICE_ACCEPT_RESUMED: 2,
+} as const;
+
+/** Constants whose value is 2^64 - 1. */
+export const ALL_ONES_64 = ["UNLIMITED64", "NEVER"] as const;
+
+/** Why a session ended, in words; the index is the number in a record. */
+export const REASONS = [
+  "ok",
+  "client_abort",
+  "server_abort",
+  "connect_refused",
+  "connect_timeout",
+  "idle_timeout",
+  "first_byte_timeout",
+  "half_close_timeout",
+  "max_duration",
+  "route_timeout",
+  "no_route",
+  "bad_proxy_header",
+  "bad_client_hello",
+  "denied",
+  "tenant_disabled",
+  "tenant_connections",
+  "tenant_rate",
+  "source_connections",
+  "source_rate",
+  "process_connections",
+  "queue_full",
+  "queue_timeout",
+  "no_endpoint",
+  "circuit_open",
+  "endpoint_down",
+  "drained",
+  "killed",
+  "fault",
+  "fd_exhausted",
+  "memory",
+] as const;
+
+/** Why a session ended. */
+export type Reason = (typeof REASONS)[number];
+
+/** First letters of a termination code, in the order of the ABI (SLUICE_CODE_FIRST). */
+export const CODE_FIRST = "-CSPRIDKcs";
+
+/** Second letters of a termination code, in the order of the ABI (SLUICE_CODE_SECOND). */
+export const CODE_SECOND = "-RQCDL";
+
+/** Every termination code; the index is the number in a record. */
+export const CODES: readonly string[] = [...CODE_FIRST].flatMap((first) =>
+  [...CODE_SECOND].map((second) => first + second)
+);
+
+/** Upper bounds of the duration buckets in microseconds; the last bucket, above them all, has none. */
+export const BUCKET_BOUNDS_US = [
+  100,
+  250,
+  500,
+  1_000,
+  2_500,
+  5_000,
+  10_000,
+  25_000,
+  50_000,
+  100_000,
+  250_000,
+  500_000,
+  1_000_000,
+  2_500_000,
+  5_000_000,
+  10_000_000,
+  60_000_000,
+  600_000_000,
+  3_600_000_000,
+] as const;

@@ -1,0 +1,220 @@
+/**
+ * The engine of the data plane: its life, and every question that it answers. Owns the loaded library, the pointer and
+ * the names behind numbers; the rest of the program sees plain values only.
+ *
+ * Called from the main thread alone. Every call returns at once, except `apply`, which returns when every worker uses
+ * the change (some ms), and `stop`, which joins the workers on a thread of its own: no other call may come before it
+ * has ended.
+ *
+ * @module
+ */
+
+import type { PlanChange } from "../config/plan.ts";
+import { CONSTANTS } from "./constants.ts";
+import * as decode from "./decode.ts";
+import { encodeChange } from "./encode.ts";
+import { DataPlaneError, errorOfRecord, errorOfResult } from "./error.ts";
+import { IdRegistry } from "./ids.ts";
+import { RECORDS } from "./layout.ts";
+import { type Library, openLibrary } from "./library.ts";
+import { Records } from "./record.ts";
+
+/** Log ring of each worker, unless options say otherwise: holds 29,000 sessions between two polls. */
+export const LOG_RING_BYTES = 4 * 1024 * 1024;
+
+/** What one poll of the log takes at the most. */
+const LOG_BUFFER_BYTES = 256 * 1024;
+const STATS_AT_ONCE = 64;
+
+/** How an engine is made. */
+export interface EngineOptions {
+  /** Worker threads, 1 to 64. */
+  readonly workers: number;
+  /** Log ring of each worker: a power of two, 4 KiB to 64 MiB. */
+  readonly logRingBytes?: number;
+  /** An open library, which the engine closes; the built one when left out. */
+  readonly library?: Library;
+}
+
+/** What one poll of the log gave. */
+export interface LogBatch {
+  readonly records: readonly decode.LogRecord[];
+  /** True when there may be more right now. */
+  readonly more: boolean;
+}
+
+type StatsCall = "sluice_stats_tenants" | "sluice_stats_listeners" | "sluice_stats_endpoints" | "sluice_stats_workers";
+
+/** An engine with its workers. */
+export class Engine implements AsyncDisposable {
+  readonly #library: Library;
+  readonly #ids = new IdRegistry();
+  readonly #error = Records.ofSize(RECORDS.error.size);
+  readonly #status = Records.ofSize(RECORDS.engine_status.size);
+  readonly #log = Records.ofSize(LOG_BUFFER_BYTES);
+  readonly #nameOf: decode.NameOf = (id) => this.#ids.name(id);
+  #pointer: Deno.PointerValue;
+  #stopping: Promise<void> | null = null;
+
+  private constructor(library: Library, pointer: Deno.PointerValue) {
+    this.#library = library;
+    this.#pointer = pointer;
+  }
+
+  /**
+   * Makes an engine; its workers do not run yet.
+   *
+   * @throws {LibraryError} when the library is missing or of another version
+   * @throws {DataPlaneError} when it refuses the options, or the kernel is too old
+   */
+  static create(options: EngineOptions): Engine {
+    const library = options.library ?? openLibrary();
+    const error = Records.ofSize(RECORDS.error.size);
+    const out = new BigUint64Array(1);
+    const { size, fields } = RECORDS.engine_options;
+    const record = Records.ofSize(size);
+    try {
+      record.put(0, fields.abi_version, CONSTANTS.ABI_VERSION);
+      record.put(0, fields.workers, options.workers);
+      record.put(0, fields.log_ring_bytes, options.logRingBytes ?? LOG_RING_BYTES);
+      const result = library.symbols.sluice_engine_create(record.bytes, BigInt(size), out, error.bytes);
+      if (result < 0) throw errorOfRecord("create the engine", result, error);
+      return new Engine(library, Deno.UnsafePointer.create(out[0] ?? 0n));
+    } catch (cause) {
+      library.close();
+      throw cause;
+    }
+  }
+
+  /** Starts the workers. */
+  start(): void {
+    const result = this.#library.symbols.sluice_engine_start(this.#use(), this.#error.bytes);
+    if (result < 0) throw errorOfRecord("start the workers", result, this.#error);
+  }
+
+  /**
+   * Puts a change in force, all or nothing. `generation` must be greater than that in force.
+   *
+   * @throws {DataPlaneError} that names the part of the configuration; what was in force still is
+   */
+  apply(change: PlanChange, generation: number): void {
+    this.#send(change, generation, 0).commit();
+  }
+
+  /** Says whether the data plane would take a change; nothing is bound or changed. Throws as {@linkcode apply}. */
+  check(change: PlanChange, generation: number): void {
+    this.#send(change, generation, CONSTANTS.APPLY_DRY_RUN);
+  }
+
+  #send(change: PlanChange, generation: number, flags: number): ReturnType<typeof encodeChange> {
+    const draft = encodeChange(change, generation, this.#ids);
+    const { bytes } = draft;
+    const call = this.#library.symbols.sluice_engine_apply;
+    const result = call(this.#use(), bytes, BigInt(bytes.length), flags, this.#error.bytes);
+    if (result < 0) throw errorOfRecord("apply the configuration", result, this.#error, draft.describe);
+    return draft;
+  }
+
+  /** The engine at a glance. */
+  status(): decode.EngineStatus {
+    const { bytes } = this.#status;
+    this.#check(
+      "read the status",
+      this.#library.symbols.sluice_engine_status(this.#use(), bytes, BigInt(bytes.length)),
+    );
+    return decode.decodeStatus(this.#status);
+  }
+
+  /** Stops accepting; sessions run on for `graceMs`, then they are closed as drained. Returns at once. */
+  drain(graceMs: number): void {
+    this.#check("drain", this.#library.symbols.sluice_engine_drain(this.#use(), BigInt(Math.round(graceMs))));
+  }
+
+  /** Closes what is left and joins the workers. The log can still be drained after it. */
+  async stop(): Promise<void> {
+    const pointer = this.#use();
+    const stopping = this.#library.symbols.sluice_engine_stop(pointer).then((result) => {
+      this.#check("stop the engine", result);
+    });
+    this.#stopping = stopping;
+    try {
+      await stopping;
+    } finally {
+      this.#stopping = null;
+    }
+  }
+
+  /** Closes every live session of a tenant, or of all, as killed. False when there is no such tenant. */
+  killSessions(tenant: string | null): boolean {
+    const id = tenant === null ? 0 : this.#ids.tenant(tenant)?.id;
+    if (id === undefined) return false;
+    this.#check("kill sessions", this.#library.symbols.sluice_sessions_kill(this.#use(), id));
+    return true;
+  }
+
+  /** Takes what the workers have logged, 256 KiB at the most; nothing while the engine stops. */
+  drainLog(): LogBatch {
+    if (this.#stopping !== null) return { records: [], more: false };
+    const { bytes } = this.#log;
+    const length = Number(this.#library.symbols.sluice_log_drain(this.#use(), bytes, BigInt(bytes.length)));
+    this.#check("read the log", length);
+    // No worker's next record fits into what is left when it is this little: there may be more.
+    return { records: decode.decodeLog(this.#log, length, this.#nameOf), more: length > bytes.length / 2 };
+  }
+
+  /** Counters of every tenant in force, in the engine's order. */
+  tenantStats(): decode.TenantStats[] {
+    return this.#stats("sluice_stats_tenants", RECORDS.tenant_stats.size, decode.decodeTenantStats);
+  }
+
+  /** Counters of every listener in force. */
+  listenerStats(): decode.ListenerStats[] {
+    return this.#stats("sluice_stats_listeners", RECORDS.listener_stats.size, decode.decodeListenerStats);
+  }
+
+  /** Counters of every endpoint in force. */
+  endpointStats(): decode.EndpointStats[] {
+    return this.#stats("sluice_stats_endpoints", RECORDS.endpoint_stats.size, decode.decodeEndpointStats);
+  }
+
+  /** Counters of every worker; `loopLagNs` starts anew with each call. */
+  workerStats(): decode.WorkerStats[] {
+    return this.#stats("sluice_stats_workers", RECORDS.worker_stats.size, decode.decodeWorkerStats);
+  }
+
+  #stats<T>(call: StatsCall, size: number, read: (from: Records, at: number, nameOf: decode.NameOf) => T): T[] {
+    const records = Records.ofSize(size * STATS_AT_ONCE);
+    const found: T[] = [];
+    for (;;) {
+      const count = this.#library.symbols[call](this.#use(), found.length, records.bytes, BigInt(records.bytes.length));
+      this.#check("read statistics", count);
+      if (count === 0) return found;
+      for (let index = 0; index < count; index++) found.push(read(records, index * size, this.#nameOf));
+    }
+  }
+
+  /** Stops the engine if it runs, frees it and closes the library. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#pointer === null) return;
+    if (this.#stopping !== null) await this.#stopping.catch(() => {});
+    const { state } = this.status();
+    if (state === "running" || state === "draining") await this.stop();
+    const pointer = this.#use();
+    this.#pointer = null;
+    this.#check("free the engine", this.#library.symbols.sluice_engine_destroy(pointer));
+    this.#library.close();
+  }
+
+  #use(): Deno.PointerValue {
+    if (this.#pointer === null || this.#stopping !== null) {
+      const state = this.#pointer === null ? "disposed" : "stopping";
+      const details = { code: "E_STATE", errno: null, subject: {}, detail: `it is ${state}` } as const;
+      throw new DataPlaneError(`Cannot call the engine: it must be there: it is ${state}`, details);
+    }
+    return this.#pointer;
+  }
+
+  #check(doing: string, result: number): void {
+    if (result < 0) throw errorOfResult(doing, result);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Names and numbers. The data plane knows objects by number, everybody else by name; this is the only place that knows
+ * both. Owned by the engine; used by `encode.ts` (names to numbers) and `decode.ts` (numbers to names).
+ *
+ * A number stands for one object for as long as the process lives. An object is the same as long as its name is there
+ * in each configuration that is applied; a name that goes and comes back is another object with another number,
+ * because sessions of the first may still run. An endpoint is its name together with its address: a name that resolves
+ * to three addresses is three objects.
+ *
+ * Sessions outlive what they run on, and their log records come later still. So numbers of objects that are gone keep
+ * their names until RETIRED_NAMES later ones have gone; what is older reads as having no name.
+ *
+ * @module
+ */
+
+import type { TenantPlan } from "../config/plan.ts";
+import { formatAddress } from "./address.ts";
+
+/** Names of objects that are gone which are remembered; about 10 MiB at the most. */
+export const RETIRED_NAMES = 65_536;
+
+const MOST_IDS = 0xffffffff;
+
+/** Numbers of one backend. */
+export interface BackendIds {
+  readonly id: number;
+  /** By {@linkcode endpointKey}. */
+  readonly endpoints: ReadonlyMap<string, number>;
+}
+
+/** Numbers of one tenant and of all that is its own. */
+export interface TenantIds {
+  readonly id: number;
+  readonly listeners: ReadonlyMap<string, number>;
+  readonly backends: ReadonlyMap<string, BackendIds>;
+}
+
+/** What tells the endpoints of a backend apart. */
+export function endpointKey(endpoint: TenantPlan["backends"][number]["endpoints"][number]): string {
+  return `${endpoint.id} ${formatAddress(endpoint.address)}`;
+}
+
+/** The registry: numbers of what is in force, names of that and of what was. */
+export class IdRegistry {
+  readonly #tenants = new Map<string, TenantIds>();
+  readonly #names = new Map<number, string>();
+  /** Numbers of what is gone, oldest first. */
+  readonly #retired = new Set<number>();
+  readonly #retiredMost: number;
+  #last = 0;
+
+  constructor(retiredMost: number = RETIRED_NAMES) {
+    this.#retiredMost = retiredMost;
+  }
+
+  /** Numbers of a tenant in force. */
+  tenant(name: string): TenantIds | undefined {
+    return this.#tenants.get(name);
+  }
+
+  /** The name behind a number; null for 0 and for what is forgotten. */
+  name(id: number): string | null {
+    return this.#names.get(id) ?? null;
+  }
+
+  /**
+   * Numbers for a tenant that is to be applied: those in force for what stays, new ones for the rest. Nothing is in
+   * force before {@linkcode commit}; numbers of a configuration that was refused are not used again.
+   */
+  assign(plan: TenantPlan): TenantIds {
+    const current = this.#tenants.get(plan.id);
+    const listeners = new Map<string, number>();
+    for (const listener of plan.listeners) {
+      listeners.set(listener.id, current?.listeners.get(listener.id) ?? this.#next());
+    }
+    const backends = new Map<string, BackendIds>();
+    for (const backend of plan.backends) {
+      const known = current?.backends.get(backend.id);
+      const endpoints = new Map<string, number>();
+      for (const endpoint of backend.endpoints) {
+        const key = endpointKey(endpoint);
+        endpoints.set(key, known?.endpoints.get(key) ?? this.#next());
+      }
+      backends.set(backend.id, { id: known?.id ?? this.#next(), endpoints });
+    }
+    return { id: current?.id ?? this.#next(), listeners, backends };
+  }
+
+  /** Puts in force what the data plane has taken: tenants with their numbers, and names of tenants that are gone. */
+  commit(upserts: ReadonlyMap<string, TenantIds>, removals: readonly string[]): void {
+    for (const [name, next] of upserts) {
+      const before = flatten(name, this.#tenants.get(name));
+      const after = flatten(name, next);
+      for (const id of before.keys()) if (!after.has(id)) this.#retire(id);
+      for (const [id, text] of after) this.#names.set(id, text);
+      this.#tenants.set(name, next);
+    }
+    for (const name of removals) {
+      for (const id of flatten(name, this.#tenants.get(name)).keys()) this.#retire(id);
+      this.#tenants.delete(name);
+    }
+  }
+
+  #next(): number {
+    if (this.#last >= MOST_IDS) {
+      throw new RangeError("Cannot number an object: ids must be at most 2^32 - 1: all are used");
+    }
+    return ++this.#last;
+  }
+
+  #retire(id: number): void {
+    this.#retired.add(id);
+    if (this.#retired.size <= this.#retiredMost) return;
+    const [oldest] = this.#retired;
+    if (oldest === undefined) return;
+    this.#retired.delete(oldest);
+    this.#names.delete(oldest);
+  }
+}
+
+/** Every number of a tenant with its name. */
+function flatten(name: string, ids: TenantIds | undefined): Map<number, string> {
+  const names = new Map<number, string>();
+  if (ids === undefined) return names;
+  names.set(ids.id, name);
+  for (const [listener, id] of ids.listeners) names.set(id, listener);
+  for (const [backend, of] of ids.backends) {
+    names.set(of.id, backend);
+    for (const [key, id] of of.endpoints) names.set(id, key.slice(0, key.indexOf(" ")));
+  }
+  return names;
+}

@@ -1,0 +1,22 @@
+/**
+ * The only door to the data plane: everything that the rest of the program uses of it.
+ *
+ * @module
+ */
+
+export { BUCKET_BOUNDS_US, CODES, type Reason, REASONS } from "./constants.ts";
+export type {
+  EndpointStats,
+  EngineState,
+  EngineStatus,
+  ListenerStats,
+  LogRecord,
+  NoticeRecord,
+  SessionRecord,
+  TenantStats,
+  WorkerStats,
+} from "./decode.ts";
+export { Engine, type EngineOptions, type LogBatch } from "./engine.ts";
+export { DataPlaneError, type DataPlaneErrorCode, errnoName, type ErrorSubject } from "./error.ts";
+export { formatAddress } from "./address.ts";
+export { type Library, LibraryError, libraryPath, openLibrary } from "./library.ts";

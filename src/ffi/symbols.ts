@@ -1,0 +1,133 @@
+/**
+ * The exported functions of `ffi/include/sluice.h` as Deno calls them: one parameter a line, each with its C
+ * declaration. Nothing in dlopen checks types, so `tools/check_abi.ts` compares every function with the header.
+ *
+ * Pointers to records and buffers are "buffer"; a pointer that the library owns is "pointer". Only
+ * `sluice_engine_stop` joins threads, so only it is nonblocking, and it takes no buffer.
+ *
+ * @module
+ */
+
+/** What `Deno.dlopen` is given. */
+export const SYMBOLS = {
+  sluice_abi_version: {
+    parameters: [],
+    result: "u32", // uint32_t
+  },
+  sluice_abi_layout: {
+    parameters: [
+      "u32", // uint32_t first
+      "buffer", // void *rows
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_create: {
+    parameters: [
+      "buffer", // const void *options
+      "u64", // uint64_t size_bytes
+      "buffer", // struct sluice_engine **engine
+      "buffer", // void *error
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_start: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "buffer", // void *error
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_apply: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "buffer", // const void *blob
+      "u64", // uint64_t size_bytes
+      "u32", // uint32_t flags
+      "buffer", // void *error
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_status: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "buffer", // void *status
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_drain: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u64", // uint64_t grace_ms
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_engine_stop: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+    ],
+    result: "i32", // int32_t
+    nonblocking: true,
+  },
+  sluice_engine_destroy: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_sessions_kill: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u32", // uint32_t tenant
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_log_drain: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "buffer", // void *buffer
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i64", // int64_t
+  },
+  sluice_stats_tenants: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u32", // uint32_t first
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_stats_listeners: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u32", // uint32_t first
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_stats_endpoints: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u32", // uint32_t first
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_stats_workers: {
+    parameters: [
+      "pointer", // struct sluice_engine *engine
+      "u32", // uint32_t first
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The functions of a loaded library. */
+export type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
