@@ -1,0 +1,61 @@
+/**
+ * What readers are told of the running system, made from the plan in force and the data plane's counters. Pure; used by
+ * `serve` for its lines, and by everything else that only looks.
+ *
+ * @module
+ */
+
+import type { ListenerPlan, Plan } from "../config/mod.ts";
+import { formatAddress, type ListenerStats } from "../ffi/mod.ts";
+
+/** An address that is listened on. */
+export interface BoundAddress {
+  readonly tenant: string;
+  readonly listener: string;
+  /** As it is written in a configuration, with the port that is really bound. */
+  readonly address: string;
+}
+
+/** Every bound address, in the order of the plan; each port of a range is one. */
+export function boundAddresses(plan: Plan, stats: readonly ListenerStats[]): BoundAddress[] {
+  const counters = new Map(stats.map((one) => [`${one.tenant}/${one.listener}`, one]));
+  return [...plan.tenants.values()].flatMap((tenant) =>
+    tenant.listeners.flatMap((listener) =>
+      addressesOf(listener, counters.get(`${tenant.id}/${listener.id}`))
+        .map((address) => ({ tenant: tenant.id, listener: listener.id, address }))
+    )
+  );
+}
+
+function addressesOf(plan: ListenerPlan, stats: ListenerStats | undefined): string[] {
+  const { address, portLast } = plan;
+  if (address.family === "unix") return [formatAddress(address)];
+  if (address.port === 0) {
+    const bound = stats?.bound ?? null;
+    return [formatAddress(address, bound === null || bound.family === "unix" ? 0 : bound.port)];
+  }
+  return Array.from(
+    { length: portLast - address.port + 1 },
+    (_, index) => formatAddress(address, address.port + index),
+  );
+}
+
+/** What is in `now` and was not in `before`. */
+export function newlyBound(before: readonly BoundAddress[], now: readonly BoundAddress[]): BoundAddress[] {
+  const known = new Set(before.map(keyOf));
+  return now.filter((bound) => !known.has(keyOf(bound)));
+}
+
+function keyOf({ tenant, listener, address }: BoundAddress): string {
+  return `${tenant} ${listener} ${address}`;
+}
+
+/** The line that says so: `listening tenant=acme listener=pg address=0.0.0.0:5432`. */
+export function listeningLine({ tenant, listener, address }: BoundAddress): string {
+  return `listening tenant=${tenant} listener=${listener} address=${address}`;
+}
+
+/** Configured listeners of a plan; a range of ports is one. */
+export function countListeners(plan: Plan): number {
+  return [...plan.tenants.values()].reduce((sum, tenant) => sum + tenant.listeners.length, 0);
+}
