@@ -104,6 +104,14 @@ export async function link(
   await Deno.rename(temporary, output);
 }
 
+/** Puts objects into an archive, of which the linker takes only what a program needs. `ar` comes with every linker. */
+export async function archive(objects: readonly string[], output: string): Promise<void> {
+  const temporary = temporaryName(output);
+  const code = await runCompiler("ar", ["rcs", temporary, ...objects]);
+  if (code !== 0) throw new ToolError(`Cannot build ${output}: ar failed.`, code);
+  await Deno.rename(temporary, output);
+}
+
 async function runCompiler(compiler: string, args: readonly string[]): Promise<number> {
   const { code, stderr } = await new Deno.Command(compiler, { args: [...args], stdout: "inherit", stderr: "piped" })
     .output();

@@ -21,7 +21,16 @@ export class ToolError extends Error {
 const WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion"];
 // The value is empty so that a source may define it too without a warning.
 const GNU_SOURCE = "-D_GNU_SOURCE=";
-const COMMON = ["-std=gnu11", GNU_SOURCE, "-g", "-fPIC", "-fvisibility=hidden", "-pthread", "-Iffi/include", "-Iffi/src"];
+const COMMON = [
+  "-std=gnu11",
+  GNU_SOURCE,
+  "-g",
+  "-fPIC",
+  "-fvisibility=hidden",
+  "-pthread",
+  "-Iffi/include",
+  "-Iffi/src",
+];
 const SANITIZER = ["-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"];
 
 const FLAGS: Record<Variant, readonly string[]> = {

@@ -32,7 +32,7 @@ export interface DoctorDeps {
   readonly read: FileReader;
   readonly pid: number;
   readonly cores: number;
-  library(): Promise<LibraryState>;
+  library(): LibraryState;
   /** The demand of the configuration that `flag` or the rule names, or what is wrong with it. */
   demand(flag: string | undefined, cores: number): Promise<Demand | { readonly problems: readonly string[] }>;
 }
@@ -56,7 +56,7 @@ export async function runDoctor(args: Arguments, io: Io, deps: DoctorDeps): Prom
     io.err(demand.problems.map((problem) => `${problem}\n`).join(""));
     return 1;
   }
-  const facts = await readFacts(deps.read, { pid: deps.pid, cores: deps.cores, library: await deps.library() });
+  const facts = await readFacts(deps.read, { pid: deps.pid, cores: deps.cores, library: deps.library() });
   const findings = examine(facts, demand);
   io.out(args.switches.has("json") ? formatJson(demand, findings) : formatText(demand, findings, io.color));
   return findings.some((finding) => finding.verdict === "will-fail") ? 1 : 0;
@@ -90,7 +90,7 @@ function systemDeps(): DoctorDeps {
     read: grepReader,
     pid: Deno.pid,
     cores: navigator.hardwareConcurrency,
-    library: libraryState,
+    library: () => libraryState(Deno.env.get("SLUICE_LIBRARY")),
     demand: loadDemand,
   };
 }

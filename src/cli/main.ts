@@ -10,6 +10,7 @@ import { type Command, helpOf, type Io, nearest, type Need, parseArguments, tabl
 export type Commands = Readonly<Record<string, () => Promise<Command>>>;
 
 const COMMANDS: Commands = {
+  check: async () => (await import("./check.ts")).checkCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,
 };
 

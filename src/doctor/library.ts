@@ -1,19 +1,19 @@
 /**
- * Whether the data plane's library is there.
+ * Whether the data plane's library can be used by this program.
  *
  * @module
  */
+import { LibraryError, libraryPath, openLibrary } from "../ffi/mod.ts";
 import type { LibraryState } from "./facts.ts";
 
-const LIBRARY = new URL("../../ffi/build/libsluice.so", import.meta.url);
-
-/** Looks for the library where the build puts it. */
-export async function libraryState(): Promise<LibraryState> {
+/** Opens the library, which compares its ABI with this program's, and closes it again. */
+export function libraryState(override: string | undefined): LibraryState {
+  const path = libraryPath(override);
   try {
-    const { size } = await Deno.stat(LIBRARY);
-    return { usable: true, detail: `${LIBRARY.pathname}, ${size} bytes` };
+    openLibrary(path).close();
+    return { usable: true, detail: path };
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { usable: false, detail: `${LIBRARY.pathname} is not there` };
+    if (!(error instanceof LibraryError)) throw error;
+    return { usable: false, detail: error.message };
   }
 }

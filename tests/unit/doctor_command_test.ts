@@ -11,7 +11,7 @@ function run(argv: string[], overrides: Partial<DoctorDeps> = {}) {
     read: () => Promise.resolve(new Map([["/proc/sys/kernel/osrelease", "6.1.0\n"]])),
     pid: 1,
     cores: 2,
-    library: () => Promise.resolve({ usable: true, detail: "there" }),
+    library: () => ({ usable: true, detail: "there" }),
     demand: (_flag, cores) => Promise.resolve({ ...defaultDemand(cores), file: "sluice.yaml" }),
     ...overrides,
   };
@@ -33,14 +33,14 @@ describe("doctor", () => {
   });
 
   it("answers 1 when something will fail, with what mends it", async () => {
-    const { code, out } = await run([], { library: () => Promise.resolve({ usable: false, detail: "gone" }) });
+    const { code, out } = await run([], { library: () => ({ usable: false, detail: "gone" }) });
     assertEquals(code, 1);
     assertMatch(out, /^will-fail {2}library +gone\n +wanted: .+\n +why: .+\n +mend: deno task build$/m);
     assertStringIncludes(out, "1 will fail\n");
   });
 
   it("writes JSON with every finding", async () => {
-    const { code, out } = await run(["--json"], { library: () => Promise.resolve({ usable: false, detail: "gone" }) });
+    const { code, out } = await run(["--json"], { library: () => ({ usable: false, detail: "gone" }) });
     const report = JSON.parse(out);
     assertEquals([code, report.ok, report.config, report.workers, report.max_connections], [
       1,
