@@ -1,0 +1,121 @@
+/**
+ * Builds and runs the C tests: each `ffi/tests/test_*.c` is a program, linked with all of the library and with the
+ * other sources of that folder that hold no `main`. The last line is `N passed, N failed`.
+ *
+ *   --variant=release|asan|tsan   how to compile (default release)
+ *   WORD…                         only the programs whose name contains one of these
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { archive, BUILD_DIR, compileAll, filesUnder, link, prune, temporaryName } from "./compile.ts";
+import { checkPlatform, findCompiler, programFlags, ToolError, type Variant, VARIANTS } from "./toolchain.ts";
+
+const TESTS = "ffi/tests";
+
+/** Options of the sanitizers' runtimes: stop at the first fault, and say where it is. */
+const RUNTIME: Record<string, string> = {
+  ASAN_OPTIONS: "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0",
+  UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
+  TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1",
+};
+
+interface Sum {
+  passed: number;
+  failed: number;
+}
+
+/** Runs the tests of a variant; returns how many passed and failed. */
+async function runTests(variant: Variant, words: readonly string[], cc: string | undefined): Promise<Sum> {
+  checkPlatform(Deno.build.target);
+  const compiler = await findCompiler(variant, cc);
+  const options = { compiler, variant, extraFlags: [`-I${TESTS}`] };
+  const tests = (await filesUnder(TESTS, ".c")).filter((path) => /\/test_\w+\.c$/.test(path));
+  const chosen = tests.filter((path) => words.length === 0 || words.some((word) => path.includes(word)));
+  if (chosen.length === 0) throw new ToolError(`Cannot run C tests: no ${TESTS}/test_*.c matches ${words.join(" ")}`);
+
+  const helpers: string[] = [];
+  for (const path of await filesUnder(TESTS, ".c")) {
+    const isProgram = tests.includes(path) || /^int main\(/m.test(await Deno.readTextFile(path));
+    if (!isProgram) helpers.push(path);
+  }
+  const shared = await compileAll([...await filesUnder("ffi/src", ".c"), ...helpers], options);
+  const library = `${BUILD_DIR}/${variant}/libtested.a`;
+  await archive(shared, library);
+  const objects = await compileAll(chosen, options);
+  const runner = await runnerOf(variant);
+  const sum: Sum = { passed: 0, failed: 0 };
+  for (const [index, path] of chosen.entries()) {
+    const object = objects[index];
+    if (object === undefined) continue;
+    const name = path.slice(TESTS.length + 1, -2);
+    const program = temporaryName(`${BUILD_DIR}/${variant}/${name}`);
+    await link([object, library], program, compiler, programFlags(variant));
+    try {
+      const result = await runProgram(name, [...runner, `./${program}`]);
+      sum.passed += result.passed;
+      sum.failed += result.failed;
+    } finally {
+      await Deno.remove(program);
+    }
+  }
+  await prune(variant, [...shared, ...objects]);
+  return sum;
+}
+
+/**
+ * What to put before a program. ThreadSanitizer maps its shadow at fixed addresses, which newer kernels' address space
+ * randomisation may have taken: where that can be turned off, it is.
+ */
+async function runnerOf(variant: Variant): Promise<readonly string[]> {
+  if (variant !== "tsan") return [];
+  try {
+    const { success } = await new Deno.Command("setarch", { args: ["-R", "true"], stdout: "null", stderr: "null" })
+      .output();
+    return success ? ["setarch", "-R"] : [];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Runs one program. A program that ends without its sum, by a signal or a sanitizer, counts as one failure more. */
+async function runProgram(name: string, argv: readonly string[]): Promise<Sum> {
+  console.log(`== ${name}`);
+  const [command = "", ...args] = argv;
+  const { code, signal, stdout } = await new Deno.Command(command, {
+    args,
+    env: RUNTIME,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).output();
+  await Deno.stdout.write(stdout);
+  const text = new TextDecoder().decode(stdout);
+  const sum = /^(\d+) passed, (\d+) failed$/m.exec(text);
+  if (sum === null || (code !== 0 && sum[2] === "0")) {
+    console.log(`FAIL ${name}: ended with ${signal ?? `exit code ${code}`}`);
+    return { passed: text.match(/^ok /gm)?.length ?? 0, failed: 1 + (text.match(/^FAIL /gm)?.length ?? 0) };
+  }
+  return { passed: Number(sum[1]), failed: Number(sum[2]) };
+}
+
+if (import.meta.main) {
+  const options = parseArgs(Deno.args, { string: ["variant", "_"] });
+  try {
+    Deno.chdir(new URL("..", import.meta.url));
+    const name = options.variant ?? "release";
+    const variant = VARIANTS.find((known) => known === name && known !== "fuzz");
+    if (variant === undefined) {
+      throw new ToolError(`--variant must be release, asan or tsan: current value is ${name}`, 2);
+    }
+    const { passed, failed } = await runTests(variant, options._.map(String), Deno.env.get("CC"));
+    console.log(`${passed} passed, ${failed} failed`);
+    if (failed > 0 || passed === 0) Deno.exit(1);
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    console.error(error.message);
+    console.log("0 passed, 1 failed");
+    Deno.exit(error.exitCode);
+  }
+}
