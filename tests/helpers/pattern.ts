@@ -46,12 +46,14 @@ export interface FlowOptions {
   readonly chunk?: number;
   /** Milliseconds between two of them. */
   readonly everyMs?: number;
+  /** Position in the stream at which to start. */
+  readonly from?: number;
 }
 
 /** Sends the first `total` bytes of the stream `seed`. */
 export async function sendPattern(wire: Wire, seed: number, total: number, options: FlowOptions = {}): Promise<void> {
   const chunk = options.chunk ?? 65_536;
-  for (let sent = 0; sent < total;) {
+  for (let sent = options.from ?? 0; sent < total;) {
     const length = Math.min(chunk, total - sent);
     await wire.write(patternAt(seed, sent, length));
     sent += length;
@@ -61,6 +63,7 @@ export async function sendPattern(wire: Wire, seed: number, total: number, optio
 
 /** What came out of a stream. */
 export interface Received {
+  /** Position in the stream at its end. */
   readonly bytes: number;
   readonly end: "eof" | "reset";
 }
@@ -72,7 +75,7 @@ export interface Received {
  */
 export async function receivePattern(wire: Wire, seed: number, options: FlowOptions = {}): Promise<Received> {
   const buffer = new Uint8Array(options.chunk ?? 65_536);
-  let bytes = 0;
+  let bytes = options.from ?? 0;
   for (;;) {
     const got = await wire.readInto(buffer);
     if (got === "eof" || got === "reset") return { bytes, end: got };

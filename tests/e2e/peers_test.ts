@@ -4,13 +4,13 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { refusingAddress } from "./address.ts";
-import { banner, echo, sayAndClose } from "./behaviours.ts";
-import { pace } from "./eventually.ts";
-import { checkPattern, patternAt, receivePattern, sendPattern } from "./pattern.ts";
-import { PeerProgram } from "./peer.ts";
-import { DenoWire } from "./wire.ts";
-import { e2e } from "./world.ts";
+import { refusingAddress } from "../helpers/address.ts";
+import { banner, echo, sayAndClose } from "../helpers/behaviours.ts";
+import { pace } from "../helpers/eventually.ts";
+import { checkPattern, patternAt, receivePattern, sendPattern } from "../helpers/pattern.ts";
+import { PeerProgram } from "../helpers/peer.ts";
+import { DenoWire } from "../helpers/wire.ts";
+import { e2e } from "../helpers/world.ts";
 
 e2e("peer: echo and banner", async (world) => {
   const wire = await world.connect((await world.backend(echo)).address);
