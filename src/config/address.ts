@@ -120,6 +120,8 @@ function splitPort(text: string, rule: string): { host: string; port: string } {
     }
     return { host: bracketed ?? plain ?? "", port };
   }
+  const scheme = /^[a-z]+:\/\//i.exec(text)?.[0];
+  if (scheme !== undefined) throw new Refusal(rule, `leave ${scheme} out`);
   if (ipaddr.IPv6.isValid(text) || (text.split(":").length > 2 && !text.startsWith("["))) {
     throw new Refusal(rule, "put the IPv6 address in brackets and the port behind them: [::1]:80");
   }

@@ -20,6 +20,7 @@ export type {
 export { formatProblem, type Problem } from "./problem.ts";
 export { allProblems, loadConfig, type LoadResult } from "./load.ts";
 export { type LoadDeps, systemLoadDeps } from "./load_deps.ts";
+export { placeOfListener } from "./locate.ts";
 export { compilePlan } from "./compile.ts";
 export { diffPlans, isEmptyChange } from "./diff.ts";
 export { defaultConfigPath, type PathDeps, systemPathDeps } from "./path.ts";

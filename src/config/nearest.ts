@@ -4,15 +4,25 @@
  * @module
  */
 
-/** The known word nearest to `word`, or undefined when none is near (more than a third of it would have to change). */
+/**
+ * The known word nearest to `word`, or undefined when none is near: more than a third of it would have to change, and
+ * neither begins with the other (`leastconn` for `least_connections`, `warning` for `warn`).
+ */
 export function suggest(word: string, known: Iterable<string>): string | undefined {
+  const wanted = fold(word);
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const name = fold(candidate);
+    const begins = Math.min(wanted.length, name.length) >= 3 && (name.startsWith(wanted) || wanted.startsWith(name));
+    const distance = Math.min(editDistance(wanted, name), begins ? 1 : Infinity);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
+}
+
+function fold(word: string): string {
+  return word.toLowerCase().replaceAll(/[_-]/g, "");
 }
 
 /** Letters to insert, delete, replace or swap with a neighbour to get from one word to the other. */

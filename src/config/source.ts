@@ -14,6 +14,7 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  visit,
   type YAMLError,
   type YAMLMap,
 } from "yaml";
@@ -79,7 +80,7 @@ export function parseSource(file: string, text: string): ParsedSource {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const problems = [...document.errors, ...document.warnings].map((error) => ({
+  const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     file,
     ...spotOf(error.pos[0]),
     path: "",
@@ -87,6 +88,11 @@ export function parseSource(file: string, text: string): ParsedSource {
   }));
   // A key that is set twice leaves a document that can still be judged: the reader gets all problems at once.
   if (document.errors.some((error) => error.code !== "DUPLICATE_KEY")) return { source: null, problems };
+  const astray = findAstray(document);
+  if (astray.length > 0) {
+    const told = astray.map(({ offset, ...words }) => ({ file, ...spotOf(offset), path: "", ...words }));
+    return { source: null, problems: [...problems, ...told] };
+  }
   const root = document.contents;
   if (root === null || (isScalar(root) && root.value === null)) {
     const empty = { file, line: 1, column: 1, path: "", message: "the file is empty", remedy: "write a configuration" };
@@ -110,6 +116,23 @@ export function parseSource(file: string, text: string): ParsedSource {
   }
   const locate = (path: Path, at: "value" | "key" = "value") => spotOf(walk(document, root, path)[at]);
   return { source: { file, value, document, locate, depth: (path) => walk(document, root, path).depth }, problems };
+}
+
+/** Aliases that lead nowhere, or into themselves. */
+function findAstray(document: Document): { offset: number; message: string; remedy: string }[] {
+  const found: { offset: number; message: string; remedy: string }[] = [];
+  visit(document, {
+    Alias: (_key, alias, ancestors) => {
+      const target = alias.resolve(document);
+      if (target !== undefined && !ancestors.includes(target)) return;
+      const message = target === undefined
+        ? `the alias *${alias.source} leads to no anchor`
+        : `the alias *${alias.source} stands in what it stands for`;
+      const remedy = target === undefined ? `write &${alias.source} where it is meant to lead` : "write the value out";
+      found.push({ offset: alias.range?.[0] ?? 0, message, remedy });
+    },
+  });
+  return found;
 }
 
 /** Offsets of the value at `path` and of its key, or of the deepest part that is there. */
