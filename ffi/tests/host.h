@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An engine without Deno: plans in C, blobs built from them, an engine driven through sluice.h alone, and its log and
+ * statistics checked against each other. Used by the engine's tests, by host_main.c and by the fuzzer; one thread.
+ */
+#ifndef SLUICE_TESTS_HOST_H
+#define SLUICE_TESTS_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sluice.h"
+
+#define HOST_MOST_LISTENERS 8u
+#define HOST_MOST_BACKENDS 4u
+#define HOST_MOST_ENDPOINTS 4u
+#define HOST_MOST_TENANTS 64u
+#define HOST_WAIT_MS 20000u /* longest wait of a host_ function that waits */
+
+/* ---- Plans ---- */
+
+/* An address with the path that a blob keeps in its string table. */
+struct host_address {
+    struct sluice_address address;
+    char path[108];
+};
+
+struct host_address host_ipv4(uint32_t port); /* 127.0.0.1 */
+struct host_address host_ipv6(uint32_t port); /* ::1 */
+struct host_address host_unix(const char *path);
+struct host_address host_abstract(const char *name);
+
+struct host_listener {
+    uint32_t id;
+    uint32_t backend;
+    struct host_address address;
+    uint32_t port_last;
+};
+
+struct host_endpoint {
+    struct sluice_endpoint_record record; /* without its address */
+    struct host_address address;
+};
+
+struct host_backend {
+    struct sluice_backend_record record; /* first_endpoint is set by the encoder */
+    struct host_endpoint endpoints[HOST_MOST_ENDPOINTS];
+};
+
+struct host_tenant {
+    struct sluice_tenant_record record; /* first_listener and first_backend are set by the encoder */
+    struct host_listener listeners[HOST_MOST_LISTENERS];
+    struct host_backend backends[HOST_MOST_BACKENDS];
+};
+
+/* What one blob says. */
+struct host_change {
+    const struct sluice_process_record *process; /* NULL: unchanged */
+    const struct host_tenant *tenants;
+    uint32_t tenant_count;
+    const uint32_t *removed;
+    uint32_t removed_count;
+};
+
+/* A tenant with the product's defaults, no listener and no backend. */
+struct host_tenant host_tenant(uint32_t id);
+
+/* Ids that a tenant's things get in the order in which they are added. */
+uint32_t host_listener_id(const struct host_tenant *tenant, uint32_t number);
+uint32_t host_backend_id(const struct host_tenant *tenant, uint32_t number);
+uint32_t host_endpoint_id(const struct host_tenant *tenant, uint32_t backend, uint32_t number);
+
+/* Each adds one and returns it; a listener goes to backend `backend`, by number. */
+struct host_listener *host_add_listener(struct host_tenant *tenant, struct host_address address, uint32_t backend);
+struct host_backend *host_add_backend(struct host_tenant *tenant);
+struct host_endpoint *host_add_endpoint(struct host_tenant *tenant, uint32_t backend, struct host_address address);
+
+/* A tenant with a listener on a port of the kernel's choice, before one endpoint on a port of 127.0.0.1. */
+struct host_tenant host_simple_tenant(uint32_t id, uint32_t endpoint_port);
+
+/* No cap, every session logged, no progress records. */
+struct sluice_process_record host_process(void);
+
+/* A blob of its own memory (free it); its size goes to *size. */
+void *host_encode(const struct host_change *change, uint64_t generation, uint64_t *size);
+
+/* ---- The engine ---- */
+
+struct host {
+    struct sluice_engine *engine;
+    uint64_t generation;                 /* of the last blob */
+    struct sluice_error error;           /* of the last call that failed */
+    struct sluice_log_session *sessions; /* records read so far */
+    uint32_t session_count;
+    uint32_t session_capacity;
+    uint32_t session_next;              /* the first that host_next_session has not told */
+    struct sluice_log_session progress; /* the last progress record */
+    uint32_t progress_count;
+    uint32_t pauses; /* notices */
+    uint32_t resumes;
+};
+
+/* Makes and starts an engine with host_process() and applies the tenants. Returns 0 or the error of the first call
+ * that failed. */
+int32_t host_open(struct host *host, uint32_t workers, const struct host_tenant *tenants, uint32_t count);
+
+int32_t host_apply(struct host *host, const struct host_tenant *tenants, uint32_t count);
+int32_t host_change(struct host *host, const struct host_change *change);
+
+/* The port of a listener; 0 when it is not bound. */
+uint32_t host_port(struct host *host, uint32_t listener);
+
+/* Records; all zero when there is none. */
+struct sluice_engine_status host_status(struct host *host);
+struct sluice_tenant_stats host_tenant_stats(struct host *host, uint32_t tenant);
+struct sluice_endpoint_stats host_endpoint_stats(struct host *host, uint32_t endpoint);
+/* Sums of all workers; loop_lag_ns is the longest. */
+struct sluice_worker_stats host_worker_stats(struct host *host);
+
+/* Reads what is in the log. */
+void host_read_log(struct host *host);
+
+/* The next session that ended, in the order of the log; waits for it. False when none came. */
+bool host_next_session(struct host *host, struct sluice_log_session *session);
+
+/* The two letters of a code's index; valid until the next call. */
+const char *host_code(uint32_t code);
+
+/* Waits until this many sessions are alive in all. */
+bool host_wait_active(struct host *host, uint64_t sessions);
+
+/* Waits until that many sessions of the tenant were accepted. */
+bool host_wait_total(struct host *host, uint32_t tenant, uint64_t sessions);
+
+/* Waits until nothing is alive, and compares log, counters and gauges. "" when they agree, else the first difference;
+ * valid until the next call. Every session must have been logged. */
+const char *host_verify(struct host *host);
+
+/* Stops and frees; "" or what was wrong with it. */
+const char *host_close(struct host *host);
+
+/* Runs a condition until it is true or `wait_ms` are over; naps between. */
+bool host_eventually(bool (*condition)(void *context), void *context, uint32_t wait_ms);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ * Sockets of scripted peers. */
+#include "peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int peer_socket(int family)
+{
+    struct timeval wait = {.tv_sec = PEER_WAIT_S};
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd != -1) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    }
+    return fd;
+}
+
+/* An address of any family that peers use. */
+struct peer_address {
+    socklen_t length;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+        struct sockaddr_un local;
+    };
+};
+
+static struct peer_address ipv4(uint32_t port)
+{
+    struct peer_address address = {.length = sizeof(struct sockaddr_in)};
+    address.ipv4.sin_family = AF_INET;
+    address.ipv4.sin_port = htons((uint16_t)port);
+    address.ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+static struct peer_address ipv6(uint32_t port)
+{
+    struct peer_address address = {.length = sizeof(struct sockaddr_in6)};
+    address.ipv6.sin6_family = AF_INET6;
+    address.ipv6.sin6_port = htons((uint16_t)port);
+    address.ipv6.sin6_addr = in6addr_loopback;
+    return address;
+}
+
+static struct peer_address local(const char *path, size_t length)
+{
+    struct peer_address address = {.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)};
+    address.local.sun_family = AF_UNIX;
+    memcpy(address.local.sun_path, path, length);
+    return address;
+}
+
+static int listen_on(struct peer_address address, int backlog)
+{
+    int fd = peer_socket(address.any.sa_family);
+    if (fd != -1 && (bind(fd, &address.any, address.length) != 0 || listen(fd, backlog) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int peer_listen(int backlog)
+{
+    return listen_on(ipv4(0), backlog);
+}
+
+int peer_listen_ipv6(int backlog)
+{
+    return listen_on(ipv6(0), backlog);
+}
+
+int peer_listen_unix(const char *path, size_t length)
+{
+    return listen_on(local(path, length), 16);
+}
+
+uint32_t peer_port(int fd)
+{
+    struct peer_address address = {.length = sizeof(struct sockaddr_in6)};
+    if (getsockname(fd, &address.any, &address.length) != 0) {
+        return 0;
+    }
+    return ntohs(address.any.sa_family == AF_INET ? address.ipv4.sin_port : address.ipv6.sin6_port);
+}
+
+uint32_t peer_unused_port(void)
+{
+    int fd = listen_on(ipv4(0), 1);
+    uint32_t port = peer_port(fd);
+    close(fd);
+    return port;
+}
+
+static int connect_to(struct peer_address address)
+{
+    int fd = peer_socket(address.any.sa_family);
+    if (fd != -1 && connect(fd, &address.any, address.length) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int peer_connect(uint32_t port)
+{
+    return connect_to(ipv4(port));
+}
+
+int peer_connect_ipv6(uint32_t port)
+{
+    return connect_to(ipv6(port));
+}
+
+int peer_connect_unix(const char *path, size_t length)
+{
+    return connect_to(local(path, length));
+}
+
+int peer_accept(int listener)
+{
+    struct timeval wait = {.tv_sec = PEER_WAIT_S};
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd != -1) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    }
+    return fd;
+}
+
+bool peer_readable(int fd, int wait_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    return poll(&poll_fd, 1, wait_ms) == 1;
+}
+
+const char *peer_fate(int fd, int wait_ms)
+{
+    char byte;
+    if (fd == -1) {
+        return "refused";
+    }
+    if (!peer_readable(fd, wait_ms)) {
+        return "open";
+    }
+    ssize_t count = recv(fd, &byte, 1, 0);
+    return count == 0 ? "end" : count < 0 ? "reset" : "open";
+}
+
+bool peer_send(int fd, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    while (size > 0) {
+        ssize_t sent = send(fd, from, size, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return false;
+        }
+        from += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+bool peer_receive(int fd, void *bytes, size_t size)
+{
+    char *to = bytes;
+    while (size > 0) {
+        ssize_t count = recv(fd, to, size, 0);
+        if (count <= 0) {
+            return false;
+        }
+        to += count;
+        size -= (size_t)count;
+    }
+    return true;
+}
+
+bool peer_at_end(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, 0) == 0;
+}
+
+bool peer_at_reset(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, 0) == -1 && errno == ECONNRESET;
+}
+
+bool peer_drain(int fd)
+{
+    char bytes[65536];
+    ssize_t count;
+    while ((count = recv(fd, bytes, sizeof bytes, 0)) > 0) {
+    }
+    return count == 0;
+}
+
+void peer_end(int fd)
+{
+    shutdown(fd, SHUT_WR);
+}
+
+void peer_reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+void peer_small_buffers(int fd)
+{
+    int bytes = 8192;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
