@@ -10,7 +10,9 @@ import { type Command, helpOf, type Io, nearest, type Need, parseArguments, tabl
 export type Commands = Readonly<Record<string, () => Promise<Command>>>;
 
 const COMMANDS: Commands = {
+  serve: async () => (await import("./serve.ts")).serveCommand,
   check: async () => (await import("./check.ts")).checkCommand,
+  demo: async () => (await import("./demo.ts")).demoCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,
 };
 

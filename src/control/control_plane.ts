@@ -114,17 +114,18 @@ export class ControlPlane {
     return this.#reloads.request();
   }
 
-  /** Stops accepting; sessions run on for `graceMs`, then they are closed. Waits for a reload that is under way. */
-  async drain(graceMs: number): Promise<void> {
+  /**
+   * Stops accepting; sessions run on for `graceMs`, then they are closed. A reload that is under way, waiting for a
+   * name server perhaps, changes nothing any more.
+   */
+  drain(graceMs: number): void {
     this.#isDraining = true;
-    await this.#reloads.idle();
     this.#deps.dataPlane.drain(graceMs);
   }
 
   /** Closes what is left and ends the workers. */
   async stop(): Promise<void> {
     this.#isDraining = true;
-    await this.#reloads.idle();
     await this.#deps.dataPlane.stop();
   }
 
@@ -132,7 +133,6 @@ export class ControlPlane {
     const { log } = this.#deps;
     const before = this.#current();
     try {
-      if (this.#isDraining) throw new Error("Cannot reload: the process must not be stopping: it is");
       const changed = await this.#change(before);
       const { generation, plan } = this.#current();
       const tenants = plan.tenants.size;
@@ -156,6 +156,7 @@ export class ControlPlane {
     const candidate = candidateOf(await this.#deps.load(), before.plan);
     const prepared = await this.#deps.settings.prepare(candidate.config);
     try {
+      if (this.#isDraining) throw new Error("Cannot reload: the process must not be stopping: it is");
       if (isEmptyChange(candidate.change)) this.#inForce = { ...before, config: candidate.config };
       else this.#apply(candidate);
     } catch (error) {

@@ -26,7 +26,7 @@ export const processSignals: SignalSource = {
 /** What ends and reloads. */
 export interface Controlled {
   reload(): Promise<unknown>;
-  drain(graceMs: number): Promise<void>;
+  drain(graceMs: number): void;
   stop(): Promise<void>;
   status(): EngineStatus;
 }
@@ -77,7 +77,7 @@ export async function runUntilStopped(deps: LifecycleDeps, stopped?: AbortSignal
 
   const signal = await first.promise;
   const graceMs = deps.graceMs();
-  await control.drain(graceMs);
+  control.drain(graceMs);
   log.info("stopping", { signal, sessions: control.status().sessionsActive, grace_ms: graceMs });
   await drained(deps, graceMs);
   await control.stop();

@@ -25,14 +25,6 @@ export class SingleFlight<T> {
     return this.#next;
   }
 
-  /** Waits until nothing runs and nothing is asked for. */
-  async idle(): Promise<void> {
-    while (this.#current !== null || this.#next !== null) {
-      await this.#settled();
-      await this.#next?.catch(() => {});
-    }
-  }
-
   #start(): Promise<T> {
     const run = this.#task().finally(() => {
       if (this.#current === run) this.#current = null;

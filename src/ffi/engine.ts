@@ -3,8 +3,8 @@
  * the names behind numbers; the rest of the program sees plain values only.
  *
  * Called from the main thread alone. Every call returns at once, except `apply`, which returns when every worker uses
- * the change (some ms), and `stop`, which joins the workers on a thread of its own: no other call may come before it
- * has ended.
+ * the change (some ms), and `stop`, which joins the workers on a thread of its own: until it has ended, logs and
+ * statistics read as empty, and every other call is refused.
  *
  * @module
  */
@@ -183,8 +183,9 @@ export class Engine implements AsyncDisposable {
   }
 
   #stats<T>(call: StatsCall, size: number, read: (from: Records, at: number, nameOf: decode.NameOf) => T): T[] {
-    const records = Records.ofSize(size * STATS_AT_ONCE);
     const found: T[] = [];
+    if (this.#stopping !== null) return found;
+    const records = Records.ofSize(size * STATS_AT_ONCE);
     for (;;) {
       const count = this.#library.symbols[call](this.#use(), found.length, records.bytes, BigInt(records.bytes.length));
       this.#check("read statistics", count);

@@ -1,0 +1,41 @@
+/**
+ * `sluice serve`: runs the proxy in the foreground.
+ *
+ * @module
+ */
+import { defaultConfigPath, systemLoadDeps } from "../config/mod.ts";
+import { grepReader } from "../doctor/mod.ts";
+import { libraryPath } from "../ffi/mod.ts";
+import { type HostHooks, runHost, systemHostDeps, warnOfMachine } from "../host/mod.ts";
+import { type Command, CONFIG_FLAG, type Io } from "./command.ts";
+
+/** The command. */
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "run the proxy in the foreground",
+  description:
+    "Binds every address of the configuration and forwards until SIGTERM or SIGINT. Prints one line for each\n" +
+    "bound address and then a line that starts with `ready`.\n\n" +
+    "SIGHUP reads the configuration again; sessions go on, and a configuration that is wrong changes nothing.\n" +
+    "SIGTERM and SIGINT stop accepting, let sessions run for shutdown.grace, close the rest and exit with 0;\n" +
+    "a second one ends at once, with exit code 1.",
+  flags: [CONFIG_FLAG],
+  needs: ["ffi", "net", "run", "write"],
+  run: async (args, io) => await serveFile(await defaultConfigPath(args.values.get("config")), io),
+};
+
+/** Serves a configuration with everything real; resolves with the exit code. */
+export async function serveFile(path: string, io: Io, hooks: HostHooks = {}): Promise<number> {
+  const deps = systemHostDeps(io, systemLoadDeps(), libraryPath(Deno.env.get("SLUICE_LIBRARY")));
+  return await runHost(path, deps, {
+    onReady: (running) => {
+      const { control: { plan }, workers, log } = running;
+      const machine = { read: grepReader, pid: Deno.pid, cores: deps.cores };
+      warnOfMachine(machine, { file: path, plan, workers, log })
+        .catch((error: Error) => log.debug("the machine could not be examined", { error }))
+        // Nothing runs another program from here on.
+        .finally(() => Deno.permissions.revoke({ name: "run" }));
+      hooks.onReady?.(running);
+    },
+  });
+}
