@@ -75,8 +75,8 @@ struct sluice_engine_options {
 #define SLUICE_STATE_STOPPED 3u
 
 struct sluice_engine_status {
-    uint32_t state;   /* SLUICE_STATE_* */
-    uint32_t workers; /* worker threads */
+    uint32_t state;           /* SLUICE_STATE_* */
+    uint32_t workers;         /* worker threads */
     uint64_t generation;      /* of the last blob that was applied; 0 before the first */
     uint64_t sessions_active; /* all tenants */
     uint64_t tenants;         /* tenants in force */
@@ -130,10 +130,10 @@ struct sluice_address {
 
 /* What holds for the whole process. */
 struct sluice_process_record {
-    uint32_t max_connections;      /* sessions at once, all tenants; SLUICE_UNLIMITED32 */
-    uint32_t access_log;           /* 1: push a record for each session, 0: push none */
-    uint32_t access_sample_ppm;    /* share of finished sessions that are logged, 0..1000000; refused ones always are */
-    uint32_t access_progress_ms;   /* a progress record of a live session each so many ms; 0: none */
+    uint32_t max_connections;    /* sessions at once, all tenants; SLUICE_UNLIMITED32 */
+    uint32_t access_log;         /* 1: push a record for each session, 0: push none */
+    uint32_t access_sample_ppm;  /* share of finished sessions that are logged, 0..1000000; refused ones always are */
+    uint32_t access_progress_ms; /* a progress record of a live session each so many ms; 0: none */
     uint64_t reserved0[2];
 };
 
@@ -159,14 +159,14 @@ struct sluice_tenant_record {
     uint64_t idle_ms;
     uint64_t half_close_ms;
     uint64_t max_duration_ms;
-    uint64_t drain_ms;            /* how long sessions run on when what they run on is removed; 0: closed at once */
+    uint64_t drain_ms;                /* how long sessions run on when what they run on is removed; 0: closed at once */
     uint32_t max_duration_jitter_ppm; /* max_duration is shortened by a random share up to this, 0..1000000 */
-    uint32_t user_timeout_ms;     /* TCP_USER_TIMEOUT, 0 leaves the kernel's */
-    uint32_t keepalive_idle_s;    /* 0: no keepalive */
+    uint32_t user_timeout_ms;         /* TCP_USER_TIMEOUT, 0 leaves the kernel's */
+    uint32_t keepalive_idle_s;        /* 0: no keepalive */
     uint32_t keepalive_interval_s;
     uint32_t keepalive_probes;
-    uint32_t reset_propagation;   /* SLUICE_RESET_* */
-    uint64_t buffer_bytes;        /* above this many bytes held for slow readers, sessions read in small pieces only */
+    uint32_t reset_propagation; /* SLUICE_RESET_* */
+    uint64_t buffer_bytes;      /* above this many bytes held for slow readers, sessions read in small pieces only */
     uint32_t first_listener;
     uint32_t listener_count;
     uint32_t first_backend;
@@ -176,7 +176,7 @@ struct sluice_tenant_record {
 
 struct sluice_listener_record {
     uint32_t id;
-    uint32_t backend;   /* id of a backend of the same tenant */
+    uint32_t backend; /* id of a backend of the same tenant */
     struct sluice_address address;
     uint32_t port_last; /* last port of a range that starts at address.port; equal to it for one port */
     uint32_t reserved0;
@@ -187,8 +187,8 @@ struct sluice_listener_record {
 
 struct sluice_backend_record {
     uint32_t id;
-    uint32_t balance;        /* SLUICE_BALANCE_* */
-    uint32_t attempts;       /* connect attempts of a session at the most, each to another endpoint; >= 1 */
+    uint32_t balance;  /* SLUICE_BALANCE_* */
+    uint32_t attempts; /* connect attempts of a session at the most, each to another endpoint; >= 1 */
     uint32_t first_endpoint;
     uint32_t endpoint_count;
     uint32_t reserved0;
@@ -197,7 +197,7 @@ struct sluice_backend_record {
 
 /* State that an operator gives an endpoint. */
 #define SLUICE_ENDPOINT_READY 0u
-#define SLUICE_ENDPOINT_DRAIN 1u       /* no new sessions, live ones go on */
+#define SLUICE_ENDPOINT_DRAIN 1u /* no new sessions, live ones go on */
 
 struct sluice_endpoint_record {
     uint32_t id;
@@ -259,8 +259,8 @@ enum sluice_reason {
 /* A drained buffer holds records one after the other; each starts with this, and size is a multiple of 8. Readers
  * skip kinds that they do not know. */
 struct sluice_log_header {
-    uint32_t size;   /* bytes of the record with this header and its text */
-    uint16_t kind;   /* SLUICE_LOG_* */
+    uint32_t size; /* bytes of the record with this header and its text */
+    uint16_t kind; /* SLUICE_LOG_* */
     uint16_t worker;
 };
 
@@ -270,25 +270,25 @@ struct sluice_log_header {
 
 struct sluice_log_session {
     struct sluice_log_header header;
-    uint8_t session[16];      /* ULID, 128 bits, big-endian; its first 48 bits are the ms of the accept */
-    uint32_t tenant;          /* ids, 0 where the session had none (yet) */
+    uint8_t session[16]; /* ULID, 128 bits, big-endian; its first 48 bits are the ms of the accept */
+    uint32_t tenant;     /* ids, 0 where the session had none (yet) */
     uint32_t listener;
     uint32_t route;
     uint32_t backend;
     uint32_t endpoint;
-    uint32_t attempts;        /* connect attempts */
-    uint8_t client_ip[16];    /* as in sluice_address; a v4-mapped client is IPv4 */
-    uint32_t client_family;   /* SLUICE_FAMILY_* */
+    uint32_t attempts;      /* connect attempts */
+    uint8_t client_ip[16];  /* as in sluice_address; a v4-mapped client is IPv4 */
+    uint32_t client_family; /* SLUICE_FAMILY_* */
     uint32_t client_port;
-    uint32_t reason;          /* SLUICE_REASON_* */
-    uint32_t code;            /* index of the code */
-    uint64_t bytes_up;        /* delivered to the endpoint */
-    uint64_t bytes_down;      /* delivered to the client */
-    uint64_t queue_us;        /* durations; SLUICE_NEVER where it did not happen */
-    uint64_t connect_us;      /* from the first attempt to the connection that held */
-    uint64_t first_byte_us;   /* from the accept to the endpoint's first byte */
-    uint64_t total_us;        /* from the accept to now */
-    uint32_t rtt_client_us;   /* smoothed round trip as the kernel knows it; 0 unknown */
+    uint32_t reason;        /* SLUICE_REASON_* */
+    uint32_t code;          /* index of the code */
+    uint64_t bytes_up;      /* delivered to the endpoint */
+    uint64_t bytes_down;    /* delivered to the client */
+    uint64_t queue_us;      /* durations; SLUICE_NEVER where it did not happen */
+    uint64_t connect_us;    /* from the first attempt to the connection that held */
+    uint64_t first_byte_us; /* from the accept to the endpoint's first byte */
+    uint64_t total_us;      /* from the accept to now */
+    uint32_t rtt_client_us; /* smoothed round trip as the kernel knows it; 0 unknown */
     uint32_t rtt_server_us;
     uint32_t server_name_length; /* text behind the record: server name, then ALPN, then padding to 8 */
     uint32_t alpn_length;
@@ -309,21 +309,22 @@ struct sluice_log_notice {
 
 /* Upper bounds of the duration buckets in microseconds; one more bucket holds what is above the last. */
 #define SLUICE_BUCKET_LIST(X)                                                                                          \
-    X(100) X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000)   \
-    X(2500000) X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
+    X(100)                                                                                                             \
+    X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000)          \
+        X(2500000) X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
 #define SLUICE_BUCKET_COUNT 20
 
 struct sluice_tenant_stats {
     uint32_t id;
     uint32_t reserved0;
-    uint64_t sessions_total;  /* accepted, also those refused later */
+    uint64_t sessions_total; /* accepted, also those refused later */
     uint64_t sessions_active;
     uint64_t bytes_up;
     uint64_t bytes_down;
-    uint64_t buffered_bytes;  /* held for slow readers now, without pipes */
-    uint64_t retries_total;   /* connect attempts beyond the first */
-    uint64_t refused[SLUICE_REASON_COUNT];     /* never got an endpoint, by reason */
-    uint64_t closed[SLUICE_CODE_COUNT];        /* all that ended, by code */
+    uint64_t buffered_bytes;               /* held for slow readers now, without pipes */
+    uint64_t retries_total;                /* connect attempts beyond the first */
+    uint64_t refused[SLUICE_REASON_COUNT]; /* never got an endpoint, by reason */
+    uint64_t closed[SLUICE_CODE_COUNT];    /* all that ended, by code */
     uint64_t connect_us_sum;
     uint64_t session_us_sum;
     uint64_t connect_bucket[SLUICE_BUCKET_COUNT]; /* not cumulative */
@@ -352,9 +353,9 @@ struct sluice_worker_stats {
     uint64_t sessions_active;
     uint64_t fds_in_use;
     uint64_t pipes_in_use;
-    uint64_t buffer_bytes;     /* memory of pending buffers, used or pooled */
-    uint64_t session_bytes;    /* memory of the session slab */
-    uint64_t loop_lag_ns;      /* longest turn since the last read of this record */
+    uint64_t buffer_bytes;  /* memory of pending buffers, used or pooled */
+    uint64_t session_bytes; /* memory of the session slab */
+    uint64_t loop_lag_ns;   /* longest turn since the last read of this record */
     uint64_t turns_total;
     uint64_t accept_pauses_total;
     uint64_t log_dropped_total;
@@ -362,6 +363,8 @@ struct sluice_worker_stats {
 };
 
 /* ---- Functions ----------------------------------------------------------------------------------------------- */
+
+struct sluice_engine;
 
 /* SLUICE_ABI_VERSION of the library. */
 SLUICE_API uint32_t sluice_abi_version(void);
@@ -381,7 +384,7 @@ SLUICE_API int32_t sluice_abi_layout(uint32_t first, void *rows, uint64_t size_b
 SLUICE_API int32_t sluice_engine_create(const void *options, uint64_t size_bytes, struct sluice_engine **engine,
                                         void *error);
 
-/* Starts the workers; a blob may be applied before or after. */
+/* Starts the workers. A configuration is applied after that. */
 SLUICE_API int32_t sluice_engine_start(struct sluice_engine *engine, void *error);
 
 /* Puts a configuration blob in force, all or nothing: new addresses are bound by every worker before anything

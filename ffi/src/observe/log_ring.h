@@ -13,12 +13,14 @@
 #include "sys/util.h"
 
 struct log_ring {
-    uint8_t *bytes;   /* `size` of them */
-    uint64_t size;    /* a power of two */
-    _Alignas(CACHE_LINE) _Atomic uint64_t head;    /* bytes ever written; producer stores (release), consumer loads (acquire) */
-    _Atomic uint64_t dropped;                      /* records that did not fit; producer adds (relaxed) */
-    uint64_t known_tail;                           /* producer: tail as it last saw it, to leave the reader's line alone */
-    _Alignas(CACHE_LINE) _Atomic uint64_t tail;    /* bytes ever read; consumer stores (release), producer loads (acquire) */
+    uint8_t *bytes; /* `size` of them */
+    uint64_t size;  /* a power of two */
+    _Alignas(
+        CACHE_LINE) _Atomic uint64_t head; /* bytes ever written; producer stores (release), consumer loads (acquire) */
+    _Atomic uint64_t dropped;              /* records that did not fit; producer adds (relaxed) */
+    uint64_t known_tail;                   /* producer: tail as it last saw it, to leave the reader's line alone */
+    _Alignas(
+        CACHE_LINE) _Atomic uint64_t tail; /* bytes ever read; consumer stores (release), producer loads (acquire) */
 };
 
 /* Returns 0 or -ENOMEM. */

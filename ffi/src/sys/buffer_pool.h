@@ -20,7 +20,7 @@ struct buffer_pool {
     struct buffer_arena *partial[BUFFER_CLASSES]; /* arenas with room, by size */
     struct buffer_arena *empty[BUFFER_CLASSES];   /* an empty arena kept for the next burst, or NULL */
     uint64_t bytes_mapped;
-    uint64_t bytes_used;                          /* by buffers handed out, by their class size */
+    uint64_t bytes_used; /* by buffers handed out, by their class size */
 };
 
 void buffer_pool_init(struct buffer_pool *pool);

@@ -12,10 +12,10 @@
 #define PIPE_POOL_PIPE_BYTES 262144 /* wanted size; the kernel may grant less */
 
 struct pipe_slot {
-    int read_fd;       /* -1 when closed */
+    int read_fd; /* -1 when closed */
     int write_fd;
-    uint32_t capacity; /* nominal bytes; what a pipe holds can exceed it */
-    uint32_t bytes;    /* in the pipe now, kept by the borrower */
+    uint32_t capacity;      /* nominal bytes; what a pipe holds can exceed it */
+    uint32_t bytes;         /* in the pipe now, kept by the borrower */
     struct pipe_slot *next; /* in the pool's lists */
 };
 
@@ -23,11 +23,11 @@ struct pipe_pool {
     struct pipe_slot *idle;   /* empty pipes */
     struct pipe_slot *unused; /* slots without a pipe */
     uint32_t idle_count;
-    uint32_t lent;            /* pipes out now */
-    uint32_t limit;           /* pipes at the most, lent and idle */
-    uint32_t open_pipes;      /* lent + idle: two fds each */
-    uint32_t refused_takes;   /* takes that will not ask the kernel, because it refused one */
-    struct pipe_slot *slots;  /* `limit` of them */
+    uint32_t lent;           /* pipes out now */
+    uint32_t limit;          /* pipes at the most, lent and idle */
+    uint32_t open_pipes;     /* lent + idle: two fds each */
+    uint32_t refused_takes;  /* takes that will not ask the kernel, because it refused one */
+    struct pipe_slot *slots; /* `limit` of them */
 };
 
 /* Returns 0 or -ENOMEM. */

@@ -17,13 +17,13 @@
 struct slab_chunk;
 
 struct slab {
-    size_t object_size;                       /* bytes, a multiple of 8; the caller's object */
-    uint32_t in_use;                          /* objects handed out */
-    uint32_t chunk_count;                     /* chunks mapped now */
-    uint32_t last_generation;                 /* given to the object handed out last */
-    uint32_t empty_chunk;                     /* a mapped chunk without objects, or SLAB_NONE */
-    uint64_t room_summary;                    /* bit w: room[w] is not 0 */
-    uint64_t room[SLAB_MAX_CHUNKS / 64u];     /* a bit a chunk: mapped, and not full */
+    size_t object_size;                         /* bytes, a multiple of 8; the caller's object */
+    uint32_t in_use;                            /* objects handed out */
+    uint32_t chunk_count;                       /* chunks mapped now */
+    uint32_t last_generation;                   /* given to the object handed out last */
+    uint32_t empty_chunk;                       /* a mapped chunk without objects, or SLAB_NONE */
+    uint64_t room_summary;                      /* bit w: room[w] is not 0 */
+    uint64_t room[SLAB_MAX_CHUNKS / 64u];       /* a bit a chunk: mapped, and not full */
     struct slab_chunk *chunks[SLAB_MAX_CHUNKS]; /* NULL where none is mapped */
 };
 

@@ -23,10 +23,10 @@ struct timer {
 };
 
 struct timer_wheel {
-    uint64_t now_ms;                                     /* the tick up to which everything has fired */
-    uint64_t armed;                                      /* timers on the wheel */
-    uint64_t occupied[TIMER_WHEEL_LEVELS];               /* a bit a slot that may hold timers */
-    struct list due;                                     /* fire with the next turn */
+    uint64_t now_ms;                       /* the tick up to which everything has fired */
+    uint64_t armed;                        /* timers on the wheel */
+    uint64_t occupied[TIMER_WHEEL_LEVELS]; /* a bit a slot that may hold timers */
+    struct list due;                       /* fire with the next turn */
     struct list slots[TIMER_WHEEL_LEVELS][TIMER_WHEEL_SLOTS];
 };
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * The exported functions: check arguments, call core, hand out the result. No state, no logic. */
+#include <string.h>
+
+#include "abi/decode.h"
+#include "core/apply.h"
+#include "core/engine.h"
+#include "core/failure.h"
+
+#define LOG_RING_MIN 4096u
+#define LOG_RING_MAX (64u << 20)
+
+uint32_t sluice_abi_version(void)
+{
+    return SLUICE_ABI_VERSION;
+}
+
+static int refuse_option(struct sluice_error *error, const char *field, const char *rule)
+{
+    return failure(error, SLUICE_E_ARGUMENT, 0, NO_RECORD, NO_RECORD, field, "Cannot create engine: %s must be %s",
+                   field, rule);
+}
+
+int32_t sluice_engine_create(const void *options, uint64_t size_bytes, struct sluice_engine **engine, void *error)
+{
+    struct sluice_engine_options copy;
+    if (options == NULL || engine == NULL || size_bytes != sizeof(copy)) {
+        return refuse_option(error, "options", "an options record of this version");
+    }
+    memcpy(&copy, options, sizeof(copy));
+    if (copy.abi_version != SLUICE_ABI_VERSION) {
+        return refuse_option(error, "abi_version", "the library's");
+    }
+    if (copy.workers == 0 || copy.workers > SLUICE_MAX_WORKERS) {
+        return refuse_option(error, "workers", "1 to 64");
+    }
+    if (copy.log_ring_bytes < LOG_RING_MIN || copy.log_ring_bytes > LOG_RING_MAX ||
+        (copy.log_ring_bytes & (copy.log_ring_bytes - 1)) != 0) {
+        return refuse_option(error, "log_ring_bytes", "a power of two from 4096 to 67108864");
+    }
+    if (copy.reserved0 != 0 || copy.reserved1 != 0) {
+        return refuse_option(error, "reserved0", "zero");
+    }
+    return engine_create(&copy, engine, error);
+}
+
+int32_t sluice_engine_start(struct sluice_engine *engine, void *error)
+{
+    return engine == NULL ? SLUICE_E_ARGUMENT : engine_start(engine, error);
+}
+
+int32_t sluice_engine_apply(struct sluice_engine *engine, const void *blob, uint64_t size_bytes, uint32_t flags,
+                            void *error)
+{
+    struct blob decoded;
+    if (engine == NULL || blob == NULL || (flags & ~SLUICE_APPLY_DRY_RUN) != 0) {
+        return failure(error, SLUICE_E_ARGUMENT, 0, NO_RECORD, NO_RECORD, "", "Cannot apply: argument is not valid");
+    }
+    int result = blob_decode(blob, size_bytes, &decoded, error);
+    if (result != SLUICE_OK) {
+        return result;
+    }
+    if ((flags & SLUICE_APPLY_DRY_RUN) == 0) {
+        result = apply_blob(engine, &decoded, error);
+    }
+    blob_free(&decoded);
+    return result;
+}
+
+int32_t sluice_engine_status(struct sluice_engine *engine, void *status, uint64_t size_bytes)
+{
+    struct sluice_engine_status now;
+    if (engine == NULL || status == NULL) {
+        return SLUICE_E_ARGUMENT;
+    }
+    if (size_bytes < sizeof(now)) {
+        return SLUICE_E_BUFFER;
+    }
+    engine_status(engine, &now);
+    memcpy(status, &now, sizeof(now));
+    return SLUICE_OK;
+}
+
+int32_t sluice_engine_drain(struct sluice_engine *engine, uint64_t grace_ms)
+{
+    return engine == NULL ? SLUICE_E_ARGUMENT : engine_drain(engine, grace_ms);
+}
+
+int32_t sluice_engine_stop(struct sluice_engine *engine)
+{
+    return engine == NULL ? SLUICE_E_ARGUMENT : engine_stop(engine);
+}
+
+int32_t sluice_engine_destroy(struct sluice_engine *engine)
+{
+    return engine == NULL ? SLUICE_E_ARGUMENT : engine_destroy(engine);
+}
+
+int32_t sluice_sessions_kill(struct sluice_engine *engine, uint32_t tenant)
+{
+    return engine == NULL ? SLUICE_E_ARGUMENT : engine_kill(engine, tenant);
+}
+
+int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, uint64_t size_bytes)
+{
+    return engine == NULL || buffer == NULL ? SLUICE_E_ARGUMENT : engine_log_drain(engine, buffer, size_bytes);
+}
+
+/* Every reader of statistics: how many records the buffer has room for, then core/report. */
+#define READER(name, record, report)                                                                                   \
+    int32_t name(struct sluice_engine *engine, uint32_t first, void *records, uint64_t size_bytes)                     \
+    {                                                                                                                  \
+        if (engine == NULL || records == NULL || (uintptr_t)records % _Alignof(record) != 0) {                         \
+            return SLUICE_E_ARGUMENT;                                                                                  \
+        }                                                                                                              \
+        uint64_t room = size_bytes / sizeof(record);                                                                   \
+        return room == 0 ? SLUICE_E_BUFFER : report(engine, first, records, room < INT32_MAX ? room : INT32_MAX);      \
+    }
+
+READER(sluice_stats_tenants, struct sluice_tenant_stats, report_tenants)
+READER(sluice_stats_listeners, struct sluice_listener_stats, report_listeners)
+READER(sluice_stats_endpoints, struct sluice_endpoint_stats, report_endpoints)
+READER(sluice_stats_workers, struct sluice_worker_stats, report_workers)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A change of the configuration in three steps: prepare (build versions, bind new addresses; may fail, and then leaves
+ * no trace), commit (workers switch over; cannot fail), settle (free what is no longer needed).
+ */
+#ifndef SLUICE_CORE_APPLY_H
+#define SLUICE_CORE_APPLY_H
+
+#include <stdint.h>
+
+#include "core/bindings.h"
+#include "core/blob.h"
+#include "sluice.h"
+
+struct sluice_engine;
+
+/* From now on an address serves a listener of a version. */
+struct assignment {
+    struct binding *binding;
+    struct tenant *tenant;
+    const struct listener *listener;
+};
+
+/* A version that is not (or no longer) in force and may have sessions. */
+struct retirement {
+    struct tenant *version;
+    bool was_current; /* it is this change that ends it */
+    bool removed;     /* its tenant is gone: all its sessions are drained, not only those on what is gone */
+};
+
+/* What a worker has to do; read by all workers, written (but for `failed`) by none. */
+struct change {
+    struct binding **opened;
+    uint32_t opened_count;
+    _Atomic uint32_t failed; /* index of an address that a worker could not open; relaxed, read after the round */
+    struct binding **closed;
+    uint32_t closed_count;
+    struct assignment *assignments;
+    uint32_t assignment_count;
+    struct retirement *retirements;
+    uint32_t retirement_count;
+};
+
+/* Puts a decoded blob in force. Returns SLUICE_OK or a code, with details in *error. */
+int apply_blob(struct sluice_engine *engine, const struct blob *blob, struct sluice_error *error);
+
+/* Worker's parts. apply_open returns 0 or -errno, having opened all or none. */
+int apply_open(struct path *path, struct change *change);
+void apply_close_opened(struct path *path, const struct change *change);
+void apply_commit(struct path *path, const struct change *change);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * The worker thread. */
+#define _GNU_SOURCE
+#include "core/worker.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/apply.h"
+#include "path/listener.h"
+#include "path/session.h"
+#include "sys/clock.h"
+
+#define TIMER_BUDGET 1024u /* timers that fire in one turn at the most; a storm of them is spread over turns */
+#define PIPE_SHARE 8u      /* an eighth of the file table may be pipes (two fds each) */
+#define PIPES_MAX 4096u
+
+/* Gives the thread a file table of its own, with only the standard streams and the mailbox in it: the kernel then
+ * need not count references for each call, and RLIMIT_NOFILE counts for this worker alone. ThreadSanitizer knows fds
+ * by number for the whole process, so under it the table stays shared. */
+static int unshare_files(const struct worker *worker)
+{
+#if !defined(__SANITIZE_THREAD__)
+    unsigned mailbox = (unsigned)worker->mailbox.event_fd;
+    if (syscall(SYS_close_range, mailbox + 1, ~0u, CLOSE_RANGE_UNSHARE) == -1) {
+        return -errno;
+    }
+    if (mailbox > 3 && syscall(SYS_close_range, 3u, mailbox - 1, 0) == -1) {
+        return -errno;
+    }
+#else
+    (void)worker;
+#endif
+    return 0;
+}
+
+static int set_up(struct worker *worker)
+{
+    struct rlimit limit = {0};
+    char name[16];
+    snprintf(name, sizeof(name), "sluice-w%u", worker->number % 1000u);
+    pthread_setname_np(pthread_self(), name);
+    int result = unshare_files(worker);
+    if (result != 0) {
+        return result;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1) {
+        return -errno;
+    }
+    uint64_t pipes = limit.rlim_cur / 2 / PIPE_SHARE;
+    pipes = pipes < PIPES_MAX ? pipes : PIPES_MAX;
+    result = path_init(&worker->path, worker->number, (uint32_t)pipes, worker->process, worker->cell, &worker->log);
+    if (result != 0) {
+        return result;
+    }
+    worker->path.fd_limit = limit.rlim_cur;
+    result = loop_add(&worker->path.loop, worker->mailbox.event_fd, EPOLLIN, TOKEN_MAILBOX);
+    if (result != 0) {
+        path_destroy(&worker->path);
+    }
+    return result;
+}
+
+static void stop_accepting(struct path *path)
+{
+    path->draining = true;
+    while (!list_empty(&path->listeners)) {
+        listener_close(path, container_of(path->listeners.next, struct listener_socket, node), true);
+    }
+}
+
+static void handle(struct worker *worker, struct message *message)
+{
+    struct path *path = &worker->path;
+    struct round *round = message->round; /* after the answer the message may be gone */
+    int result = 0;
+    switch (message->kind) {
+    case MESSAGE_BIND:
+        result = apply_open(path, message->change);
+        break;
+    case MESSAGE_UNBIND:
+        apply_close_opened(path, message->change);
+        break;
+    case MESSAGE_COMMIT:
+        apply_commit(path, message->change);
+        break;
+    case MESSAGE_DRAIN:
+        stop_accepting(path);
+        session_drain_all(path, message->argument);
+        break;
+    case MESSAGE_KILL:
+        session_close_all(path, (uint32_t)message->argument, SLUICE_REASON_KILLED);
+        break;
+    case MESSAGE_STOP:
+        worker->stopping = true;
+        break;
+    }
+    round_answer(round, result); /* the message and the change are the asker's again */
+}
+
+static void read_mail(struct worker *worker)
+{
+    uint64_t count;
+    (void)!read(worker->mailbox.event_fd, &count, sizeof(count));
+    struct message *message = mailbox_take(&worker->mailbox);
+    while (message != NULL) {
+        struct message *next = message->next; /* of the same asker: there is one round at a time */
+        handle(worker, message);
+        message = next;
+    }
+}
+
+static void fire(struct timer *timer, void *context)
+{
+    struct path *path = context;
+    if (timer == &path->accept_resume) {
+        listener_resume(path);
+        if (path->accept_paused_ns != 0 && !timer_armed(timer)) {
+            timer_wheel_arm(&path->wheel, timer, path->now_ms + ACCEPT_PAUSE_MS);
+        }
+        return;
+    }
+    session_timer(timer, context);
+}
+
+/* Events of this turn; whether there is mail. */
+static bool dispatch(struct path *path, int count)
+{
+    bool mail = false;
+    for (int i = 0; i < count; i++) {
+        const struct epoll_event *event = &path->loop.batch[i];
+        uint64_t token = event->data.u64;
+        switch (token_kind(token)) {
+        case TOKEN_CLIENT:
+        case TOKEN_ENDPOINT:
+            session_event(path, token, event->events);
+            break;
+        case TOKEN_LISTENER:
+            listener_event(path, token_pointer(token));
+            break;
+        case TOKEN_MAILBOX:
+            mail = true;
+            break;
+        }
+    }
+    return mail;
+}
+
+/* Sessions that had more to do than one turn allows, and those that have something to begin with. */
+static void run_ready(struct path *path)
+{
+    struct list now;
+    list_init(&now);
+    list_move_all(&now, &path->ready);
+    while (!list_empty(&now)) {
+        struct session *session = container_of(now.next, struct session, ready);
+        list_remove(&session->ready);
+        session_resume(path, session);
+    }
+}
+
+static void publish(struct path *path, uint64_t turn_ns)
+{
+    struct worker_cell *cell = path->cell;
+    atomic_store_explicit(&cell->fds_in_use, path->fds + 2u * path->pipes.open_pipes, memory_order_relaxed);
+    atomic_store_explicit(&cell->pipes_in_use, path->pipes.lent, memory_order_relaxed);
+    atomic_store_explicit(&cell->buffer_bytes, path->buffers.bytes_mapped, memory_order_relaxed);
+    atomic_store_explicit(&cell->session_bytes, slab_bytes(&path->sessions), memory_order_relaxed);
+    stats_add(&cell->turns_total, 1);
+    if (turn_ns > atomic_load_explicit(&cell->loop_lag_ns, memory_order_relaxed)) {
+        atomic_store_explicit(&cell->loop_lag_ns, turn_ns, memory_order_relaxed);
+    }
+}
+
+/* The loop, in the order of a turn: wait → clock → events → what is ready → timers → mail → free the dead. */
+static void run(struct worker *worker)
+{
+    struct path *path = &worker->path;
+    while (!worker->stopping) {
+        int wait_ms = list_empty(&path->ready) ? timer_wheel_wait_ms(&path->wheel, path->now_ms) : 0;
+        int count = loop_wait(&path->loop, wait_ms);
+        path_tick(path);
+        uint64_t began_ns = path->now_ns;
+        bool mail = dispatch(path, count);
+        run_ready(path);
+        timer_wheel_turn(&path->wheel, path->now_ms, TIMER_BUDGET, fire, path);
+        if (unlikely(mail)) {
+            read_mail(worker);
+        }
+        session_free_dead(path);
+        listener_resume(path);
+        path_tick(path);
+        publish(path, path->now_ns - began_ns);
+    }
+}
+
+static void tear_down(struct worker *worker)
+{
+    struct path *path = &worker->path;
+    while (!list_empty(&path->listeners)) {
+        listener_close(path, container_of(path->listeners.next, struct listener_socket, node), false);
+    }
+    session_close_all(path, 0, SLUICE_REASON_DRAINED);
+    session_free_dead(path);
+    publish(path, 0);
+    path_destroy(path);
+}
+
+struct start {
+    struct worker *worker;
+    struct round *round;
+};
+
+static void *worker_main(void *argument)
+{
+    struct start start = *(struct start *)argument;
+    free(argument);
+    int result = set_up(start.worker);
+    round_answer(start.round, result);
+    if (result == 0) {
+        run(start.worker);
+        tear_down(start.worker);
+    }
+    return NULL;
+}
+
+int worker_start(struct worker *worker, struct round *round)
+{
+    sigset_t all;
+    sigset_t before;
+    struct start *start = malloc(sizeof(*start));
+    if (start == NULL) {
+        return -ENOMEM;
+    }
+    *start = (struct start){.worker = worker, .round = round};
+    /* Signals are the control plane's; splice into a closed connection would raise SIGPIPE here. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&worker->thread, NULL, worker_main, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result != 0) {
+        free(start);
+        return -result;
+    }
+    worker->started = true;
+    return 0;
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->started) {
+        pthread_join(worker->thread, NULL);
+        worker->started = false;
+    }
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What one worker's sessions share: its loop, clock, pools, counters and log. Owned and touched by that worker alone,
+ * except for the fields that say otherwise.
+ */
+#ifndef SLUICE_PATH_PATH_H
+#define SLUICE_PATH_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "observe/log_ring.h"
+#include "observe/stats.h"
+#include "path/plan.h"
+#include "sys/buffer_pool.h"
+#include "sys/list.h"
+#include "sys/loop.h"
+#include "sys/pipe_pool.h"
+#include "sys/slab.h"
+#include "sys/timer_wheel.h"
+
+#define PATH_SCRATCH_BYTES 65536u /* one read; fits the second-level cache with room for the rest */
+
+struct path {
+    uint32_t worker;       /* its number, the index of its cells */
+    uint64_t now_ns;       /* monotonic, read once a turn */
+    uint64_t now_ms;       /* the same in ms, the wheel's tick */
+    uint64_t unix_lead_ms; /* Unix time minus now_ms, looked up again each second: that clock may be set */
+    uint64_t unix_read_ms; /* when that was last done */
+    struct loop loop;
+    struct timer_wheel wheel;
+    struct slab sessions; /* struct session */
+    struct pipe_pool pipes;
+    struct buffer_pool buffers;
+    struct list ready;              /* sessions with work left over from an earlier event, by `ready` */
+    struct list dead;               /* closed sessions, freed at the end of the turn, by `ready` */
+    struct list listeners;          /* struct listener_socket, bound here, by `node` */
+    uint32_t fds;                   /* fds of sessions and listeners in this worker's table */
+    uint64_t fd_limit;              /* fds that the table may have */
+    struct timer accept_resume;     /* armed while accepting is paused: looks again, whatever happens */
+    uint64_t accept_paused_ns;      /* when the pause began; 0: none */
+    uint64_t accept_noticed_ns;     /* when a pause was last told */
+    bool accept_notice_open;        /* it was told, its end not yet */
+    bool accept_error;              /* the kernel said that there is no fd or memory, our count did not */
+    bool draining;                  /* accepts no more */
+    uint64_t random;                /* state of path_random */
+    uint8_t *scratch;               /* PATH_SCRATCH_BYTES: where bytes pass through */
+    struct process_shared *process; /* shared with the other workers: atomics */
+    struct worker_cell *cell;       /* read by the control thread */
+    struct log_ring *log;           /* read by the control thread */
+};
+
+/* Returns 0 or -errno. The scratch, loop and pools are made; process, cell and log are the caller's. */
+int path_init(struct path *path, uint32_t worker, uint32_t pipe_limit, struct process_shared *process,
+              struct worker_cell *cell, struct log_ring *log);
+
+/* No session and no listener may be left. */
+void path_destroy(struct path *path);
+
+/* Reads the clock. */
+void path_tick(struct path *path);
+
+/* 64 random bits, not for secrets (xorshift64*, Vigna 2016). */
+static inline uint64_t path_random(struct path *path)
+{
+    path->random ^= path->random >> 12;
+    path->random ^= path->random << 25;
+    path->random ^= path->random >> 27;
+    return path->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static inline uint64_t path_unix_ms(const struct path *path)
+{
+    return path->now_ms + path->unix_lead_ms;
+}
+
+#endif

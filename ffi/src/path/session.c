@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ * The life of a session: admission, states, events, the end. The only place where sessions are made and freed. */
+#include "path/session.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "path/connector.h"
+#include "path/listener.h"
+#include "path/relay.h"
+#include "policy/limit.h"
+
+/* ---- States: the edges of the drawing in session.h ---- */
+
+static const uint8_t allowed[SESSION_STATES] = {
+    [SESSION_ACCEPTED] = 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
+    [SESSION_CONNECTING] = 1u << SESSION_RELAYING | 1u << SESSION_CLOSED,
+    [SESSION_RELAYING] = 1u << SESSION_LINGERING | 1u << SESSION_CLOSED,
+    [SESSION_LINGERING] = 1u << SESSION_CLOSED,
+    [SESSION_CLOSED] = 0,
+};
+
+void session_set_state(struct session *session, enum session_state state)
+{
+    SLUICE_ASSERT((allowed[session->state] & 1u << state) != 0);
+    session->state = state;
+}
+
+enum reason_phase session_phase(const struct session *session)
+{
+    switch (session->state) {
+    case SESSION_ACCEPTED:
+        return PHASE_ROUTE;
+    case SESSION_CONNECTING:
+        return PHASE_CONNECT;
+    default:
+        return session->direction[UP].ended || session->direction[DOWN].ended ? PHASE_LAST : PHASE_DATA;
+    }
+}
+
+/* ---- The beginning ---- */
+
+/* ULID: 48 bits of Unix time in ms, 80 random bits, big-endian. */
+static void make_id(struct path *path, uint8_t id[static 16])
+{
+    uint64_t time_ms = path_unix_ms(path);
+    uint64_t low = path_random(path);
+    uint64_t high = time_ms << 16 | (path_random(path) & 0xffff);
+    for (unsigned i = 0; i < 8; i++) {
+        id[i] = (uint8_t)(high >> (56 - 8 * i));
+        id[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+}
+
+static void set_client(struct session *session, const struct net_address *peer)
+{
+    static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    session->client_port = net_address_port(peer);
+    switch (peer->any.sa_family) {
+    case AF_INET:
+        session->client_family = SLUICE_FAMILY_IPV4;
+        memcpy(session->client_ip, &peer->ipv4.sin_addr, 4);
+        break;
+    case AF_INET6: {
+        const uint8_t *ip = peer->ipv6.sin6_addr.s6_addr;
+        if (memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0) {
+            session->client_family = SLUICE_FAMILY_IPV4;
+            memcpy(session->client_ip, ip + 12, 4);
+        } else {
+            session->client_family = SLUICE_FAMILY_IPV6;
+            memcpy(session->client_ip, ip, 16);
+        }
+        break;
+    }
+    default:
+        session->client_family = SLUICE_FAMILY_UNIX;
+        break;
+    }
+}
+
+/* Takes what an accepted session needs of the shared limits, in the order of the contract; each is given back by
+ * session_close. Returns SLUICE_REASON_OK or why it is refused. */
+static enum sluice_reason admit(struct path *path, struct session *session)
+{
+    const struct tenant *tenant = session->view->tenant;
+    uint32_t process_cap = atomic_load_explicit(&path->process->max_connections, memory_order_relaxed);
+    if (!limit_take(&path->process->active, process_cap)) {
+        return SLUICE_REASON_PROCESS_CONNECTIONS;
+    }
+    session->counted_process = true;
+    if (!tenant->enabled) {
+        return SLUICE_REASON_TENANT_DISABLED;
+    }
+    if (!limit_take(&tenant->shared->active, tenant->max_connections)) {
+        return SLUICE_REASON_TENANT_CONNECTIONS;
+    }
+    session->counted_tenant = true;
+    return SLUICE_REASON_OK;
+}
+
+void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
+                   const struct net_address *peer)
+{
+    uint32_t index;
+    uint32_t generation;
+    struct session *session = slab_take(&path->sessions, &index, &generation);
+    if (session == NULL) {
+        close(fd); /* no memory even for a record of it */
+        return;
+    }
+    path->fds++;
+    session->index = index;
+    session->generation = generation;
+    session->side[CLIENT] = (struct side){.fd = fd, .writable = true, .nodelay = true};
+    session->side[CLIENT].local = peer->any.sa_family == AF_UNIX;
+    session->side[CLIENT].exact = session->side[CLIENT].local;
+    session->side[ENDPOINT].fd = -1;
+    session->accepted_ns = path->now_ns;
+    session->last_active_ns = path->now_ns;
+    session->view = view;
+    session->listener = listener;
+    timer_init(&session->timer);
+    list_init(&session->ready);
+    list_append(&view->sessions, &session->siblings);
+    view->session_count++;
+    make_id(path, session->id);
+    set_client(session, peer);
+    stats_add(&view->tenant->shared->cells[path->worker].sessions_total, 1);
+    stats_add(&listener->shared->cells[path->worker].sessions_total, 1);
+    stats_add(&path->cell->sessions_active, 1);
+
+    enum sluice_reason refusal = admit(path, session);
+    if (refusal != SLUICE_REASON_OK) {
+        bool reset = view->tenant->on_limit == SLUICE_ON_LIMIT_RESET;
+        session_close(path, session,
+                      (struct session_end){.reason = refusal, .phase = PHASE_ROUTE, .reset_client = reset});
+        return;
+    }
+    uint64_t progress_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
+    session->next_progress_ms = progress_ms != 0 ? path->now_ms + progress_ms : 0;
+    session->backend = listener->backend;
+    connector_start(path, session);
+}
+
+/* ---- Events ---- */
+
+static void note_events(struct side *side, uint32_t events)
+{
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        side->readable = true;
+    }
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        side->writable = true; /* an error is reported by the write */
+    }
+    if (events & EPOLLRDHUP) {
+        side->read_closed = true;
+    }
+    if (events & EPOLLERR) {
+        side->exact = true; /* the error comes after the bytes */
+    }
+    if ((events & EPOLLPRI) && !side->exact) {
+        side->exact = true; /* a read stops at urgent data */
+        net_set_urgent_inline(side->fd);
+    }
+}
+
+void session_event(struct path *path, uint64_t token, uint32_t events)
+{
+    enum session_side which = token_kind(token) == TOKEN_ENDPOINT ? ENDPOINT : CLIENT;
+    struct session *session = slab_get(&path->sessions, token_index(token), token_generation(token));
+    if (session == NULL || session->state == SESSION_CLOSED) {
+        return; /* closed by an earlier event of this batch */
+    }
+    note_events(&session->side[which], events);
+    if (session->state == SESSION_CONNECTING) {
+        connector_event(path, session, which, events);
+    }
+    session_resume(path, session);
+}
+
+void session_resume(struct path *path, struct session *session)
+{
+    switch (session->state) {
+    case SESSION_RELAYING:
+        relay_run(path, session);
+        break;
+    case SESSION_LINGERING:
+        relay_linger(path, session);
+        break;
+    default:
+        break;
+    }
+}
+
+void session_make_ready(struct path *path, struct session *session)
+{
+    if (list_empty(&session->ready)) {
+        list_append(&path->ready, &session->ready);
+    }
+}
+
+/* ---- The end ---- */
+
+void session_release_endpoint(struct session *session)
+{
+    if (session->counted_endpoint) {
+        limit_give(&session->endpoint->shared->active);
+        session->counted_endpoint = false;
+    }
+}
+
+void session_retire_view(struct tenant_view *view)
+{
+    if (!view->current && view->session_count == 0) {
+        /* Pairs with the acquire of core/snapshot, which frees the version at 0. */
+        atomic_fetch_sub_explicit(&view->tenant->views_held, 1, memory_order_release);
+    }
+}
+
+static void close_sides(struct path *path, struct session *session, struct session_end end)
+{
+    int client = session->side[CLIENT].fd;
+    int endpoint = session->side[ENDPOINT].fd;
+    if (end.reset_client) {
+        net_close_reset(client);
+    } else if (session->connected_ns == 0) {
+        net_close_clean(client);
+    } else {
+        close(client);
+    }
+    session->side[CLIENT].fd = -1;
+    path->fds--;
+    if (endpoint != -1) {
+        if (end.reset_endpoint) {
+            net_close_reset(endpoint);
+        } else {
+            close(endpoint);
+        }
+        session->side[ENDPOINT].fd = -1;
+        path->fds--;
+    }
+}
+
+static void count_end(struct path *path, const struct session *session, enum sluice_reason reason, uint32_t code)
+{
+    struct tenant_cell *cell = &session->view->tenant->shared->cells[path->worker];
+    uint64_t duration_us = (path->now_ns - session->accepted_ns) / 1000u;
+    bool by_choice =
+        reason == SLUICE_REASON_CLIENT_ABORT || reason == SLUICE_REASON_DRAINED || reason == SLUICE_REASON_KILLED;
+    if (session->connected_ns == 0 && !by_choice) {
+        stats_add(&cell->refused[reason], 1);
+    }
+    stats_add(&cell->closed[code], 1);
+    stats_add(&cell->session_us_sum, duration_us);
+    stats_add(&cell->session_bucket[stats_bucket(duration_us)], 1);
+    stats_add(&path->cell->sessions_active, UINT64_MAX); /* one less */
+}
+
+void session_close(struct path *path, struct session *session, struct session_end end)
+{
+    uint32_t code = reason_code(end.reason, end.phase, end.endpoint_side);
+    struct tenant_view *view = session->view;
+
+    session_set_state(session, SESSION_CLOSED);
+    session_log(path, session, SLUICE_LOG_SESSION, end.reason, code);
+    count_end(path, session, end.reason, code);
+    relay_drop(path, session, UP);
+    relay_drop(path, session, DOWN);
+    close_sides(path, session, end);
+
+    session_release_endpoint(session);
+    if (session->counted_tenant) {
+        limit_give(&view->tenant->shared->active);
+    }
+    if (session->counted_process) {
+        limit_give(&path->process->active);
+    }
+    timer_wheel_cancel(&path->wheel, &session->timer);
+    list_remove(&session->siblings);
+    view->session_count--;
+    session_retire_view(view);
+    session->view = NULL;
+    session->listener = NULL;
+    session->backend = NULL;
+    session->endpoint = NULL;
+    list_remove(&session->ready);
+    list_append(&path->dead, &session->ready);
+}
+
+void session_free_dead(struct path *path)
+{
+    while (!list_empty(&path->dead)) {
+        struct session *session = container_of(path->dead.next, struct session, ready);
+        list_remove(&session->ready);
+        slab_give(&path->sessions, session->index);
+    }
+}
+
+/* ---- Drain and kill ---- */
+
+/* Gives a session until now + grace_ms, unless it has less already. */
+static void drain_session(struct path *path, struct session *session, uint64_t grace_ms)
+{
+    uint64_t at_ms = add_saturating_u64(path->now_ms, grace_ms);
+    if (session->drain_at_ms == 0 || at_ms < session->drain_at_ms) {
+        session->drain_at_ms = at_ms;
+        session_arm(path, session);
+    }
+}
+
+void session_drain_view(struct path *path, struct tenant_view *view, bool all)
+{
+    uint64_t grace_ms = view->tenant->timeouts.drain_ms;
+    for (struct list *node = view->sessions.next; node != &view->sessions; node = node->next) {
+        struct session *session = container_of(node, struct session, siblings);
+        if (all || session->listener->gone || (session->backend != NULL && session->backend->gone)) {
+            drain_session(path, session, grace_ms);
+        }
+    }
+}
+
+void session_drain_all(struct path *path, uint64_t grace_ms)
+{
+    uint32_t index = 0;
+    for (struct session *session; (session = slab_next(&path->sessions, &index)) != NULL; index++) {
+        if (session->state != SESSION_CLOSED) {
+            drain_session(path, session, grace_ms);
+        }
+    }
+}
+
+void session_close_all(struct path *path, uint32_t tenant, enum sluice_reason reason)
+{
+    uint32_t index = 0;
+    for (struct session *session; (session = slab_next(&path->sessions, &index)) != NULL; index++) {
+        if (session->state != SESSION_CLOSED && (tenant == 0 || session->view->tenant->id == tenant)) {
+            session_close(path, session, (struct session_end){.reason = reason, .phase = session_phase(session)});
+        }
+    }
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session: one client connection and at most one connection to an endpoint, from accept to close. Lives in its
+ * worker's slab and never leaves that worker.
+ *
+ *                    connect fails, another endpoint is left
+ *                     ┌────────┐
+ *                     │        ▼
+ *   accept ──admit──▶ CONNECTING ──connected──▶ RELAYING ──one side aborted──▶ LINGERING
+ *     │                   │                        │                              │
+ *     └──refused──┐       │ gives up               │ both ended, timeout, kill    │ the other side has all
+ *                 ▼       ▼                        ▼                              ▼
+ *                 └─────▶ CLOSED ◀─────────────────┴──────────────────────────────┘
+ *
+ * CLOSED only marks: fds are closed at once, the slot is freed at the end of the worker's turn, because the batch of
+ * events in hand may still name it.
+ */
+#ifndef SLUICE_PATH_SESSION_H
+#define SLUICE_PATH_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "observe/reason.h"
+#include "path/path.h"
+
+enum session_state {
+    SESSION_ACCEPTED = 0, /* a fresh slot; not admitted yet */
+    SESSION_CONNECTING,
+    SESSION_RELAYING,
+    SESSION_LINGERING,
+    SESSION_CLOSED,
+    SESSION_STATES,
+};
+
+/* Sides, and directions by the side that they read from. */
+enum session_side {
+    CLIENT = 0,
+    ENDPOINT = 1,
+};
+#define UP CLIENT     /* bytes from the client to the endpoint */
+#define DOWN ENDPOINT /* bytes from the endpoint to the client */
+
+/* One socket of a session. The bits are sticky: set by an event, cleared by the call that finds nothing more. */
+struct side {
+    int fd;           /* -1 when there is none */
+    bool readable;    /* a read may give something */
+    bool writable;    /* a write may take something */
+    bool read_closed; /* the kernel has told that the peer sends no more; what it sent may still wait to be read */
+    bool aborted;     /* reset, or broken otherwise: nothing can be sent to it any more */
+    uint8_t error;    /* the errno of that */
+    bool local;       /* a unix socket */
+    bool exact;       /* a short read does not mean "drained": urgent data, a unix socket, an error behind the bytes */
+    bool watched;     /* registered with the loop */
+    bool watched_out; /* and for EPOLLOUT */
+    bool nodelay;     /* TCP_NODELAY is set, or needless */
+};
+
+/* Bytes on their way. At most one of `held` and a non-empty pipe at a time. */
+struct direction {
+    uint64_t bytes;         /* delivered to the peer's socket */
+    uint8_t *held;          /* read but not taken by the peer yet: memory of the worker's buffer pool, or NULL */
+    uint32_t held_offset;   /* first byte of it that is still to be sent */
+    uint32_t held_length;   /* bytes still to be sent */
+    uint32_t held_capacity; /* of the buffer, as charged to the tenant */
+    bool source_ended;      /* all that the source will ever give has been read */
+    bool ended;             /* and delivered, and the end of it passed on; or given up */
+    uint8_t full_reads;     /* reads in a row that filled the scratch, all passed on at once */
+    uint8_t small_moves;    /* spliced moves in a row that were small */
+    struct pipe_slot *pipe; /* NULL: bytes are copied */
+};
+
+struct session {
+    struct side side[2];           /* by enum session_side */
+    struct direction direction[2]; /* UP, DOWN */
+
+    enum session_state state;
+    uint32_t index;          /* own slot */
+    uint32_t generation;     /* of the slot */
+    uint32_t attempts;       /* connects started */
+    uint64_t last_active_ns; /* a byte moved; in CONNECTING: the attempt began */
+    uint64_t tried;          /* bits of endpoints that were tried (balance_tried_bit) */
+
+    struct timer timer;   /* armed for some time not after the next deadline */
+    struct list ready;    /* in path.ready or path.dead */
+    struct list siblings; /* in view->sessions */
+
+    struct tenant_view *view;
+    const struct listener *listener;
+    const struct backend *backend;   /* NULL before a route is chosen */
+    const struct endpoint *endpoint; /* of the last attempt; NULL before the first */
+
+    uint64_t accepted_ns;
+    uint64_t connect_started_ns; /* the first attempt; 0: none */
+    uint64_t connected_ns;       /* 0: not yet */
+    uint64_t first_byte_ns;      /* first byte from the endpoint; 0: not yet */
+    uint64_t next_progress_ms;   /* tick of the next progress record; 0: none */
+    uint64_t drain_at_ms;        /* tick at which it is closed as drained; 0: none */
+    uint8_t id[16];              /* ULID */
+    uint8_t client_ip[16];       /* as in sluice_log_session */
+    uint16_t client_port;
+    uint8_t client_family;
+    bool last_moved_up;      /* direction of the last byte */
+    bool counted_process;    /* holds one of the process's connections */
+    bool counted_tenant;     /* holds one of the tenant's */
+    bool counted_endpoint;   /* holds one of the endpoint's */
+    bool server_options_set; /* keepalive and user timeout on the endpoint side */
+    uint8_t failure;         /* why the last attempt failed, SLUICE_REASON_* */
+    uint8_t linger_reason;   /* LINGERING: why it ends, SLUICE_REASON_* */
+    uint8_t linger_phase;    /* LINGERING: enum reason_phase */
+};
+
+_Static_assert(sizeof(struct session) <= 448, "an idle session is small");
+
+/* Starts a session on an accepted fd and runs it as far as it goes. Owns the fd from here on. */
+void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
+                   const struct net_address *peer);
+
+/* Handles an event (EPOLL*) of one side. */
+void session_event(struct path *path, uint64_t token, uint32_t events);
+
+/* Runs a session that was put on path->ready. */
+void session_resume(struct path *path, struct session *session);
+
+/* A session's timer fired: does what is due and arms it again. Is a timer_fire. */
+void session_timer(struct timer *timer, void *path);
+
+/* Puts the session's timer at its next deadline, if that is earlier than what it is armed for. Call when a new
+ * deadline came into being; activity alone needs no call. */
+void session_arm(struct path *path, struct session *session);
+
+/* Writes the session's log record: kind SLUICE_LOG_SESSION at its end, SLUICE_LOG_PROGRESS while it lives. */
+void session_log(struct path *path, const struct session *session, uint16_t kind, enum sluice_reason reason,
+                 uint32_t code);
+
+void session_set_state(struct session *session, enum session_state state);
+
+/* Ends the session: counts, logs, closes both sides. With reset_client a RST goes to the client, with reset_endpoint
+ * to the endpoint. */
+struct session_end {
+    enum sluice_reason reason;
+    enum reason_phase phase;
+    bool endpoint_side; /* for timeouts that either side can cause */
+    bool reset_client;
+    bool reset_endpoint;
+};
+void session_close(struct path *path, struct session *session, struct session_end end);
+
+/* Phase in which a connected session is: PHASE_DATA, or PHASE_LAST when a side has ended. */
+enum reason_phase session_phase(const struct session *session);
+
+/* Makes a session run (again) in this turn, after the events in hand. */
+void session_make_ready(struct path *path, struct session *session);
+
+/* Gives back the session's place at its endpoint, if it holds one. */
+void session_release_endpoint(struct session *session);
+
+/* A view that is no longer current is let go as soon as no session is on it; then the control thread may free it. */
+void session_retire_view(struct tenant_view *view);
+
+/* Frees what was closed in this turn. */
+void session_free_dead(struct path *path);
+
+/* Closes sessions of a view that run on something that is gone, after the tenant's drain time; all of them if `all`.
+ * A drain time of 0 closes at once. */
+void session_drain_view(struct path *path, struct tenant_view *view, bool all);
+
+/* Every session of the worker gets a drain deadline of now + grace_ms (0: is closed now), unless it has an earlier. */
+void session_drain_all(struct path *path, uint64_t grace_ms);
+
+/* Closes the sessions of a tenant, or all when it is 0. */
+void session_close_all(struct path *path, uint32_t tenant, enum sluice_reason reason);
+
+#endif

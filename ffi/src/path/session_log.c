@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * A session's record in the log ring: what the control plane makes the access log from. */
+#include <string.h>
+
+#include "path/session.h"
+
+/* From the accept (or another time) to a time; SLUICE_NEVER if that did not come. */
+static uint64_t elapsed_us(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns == 0 || from_ns == 0 ? SLUICE_NEVER : (to_ns - from_ns) / 1000u;
+}
+
+static bool wanted(struct path *path, const struct session *session, uint16_t kind)
+{
+    if (atomic_load_explicit(&path->process->access_log, memory_order_relaxed) == 0) {
+        return false;
+    }
+    if (kind == SLUICE_LOG_PROGRESS || session->connected_ns == 0) {
+        return true;
+    }
+    uint32_t sample_ppm = atomic_load_explicit(&path->process->access_sample_ppm, memory_order_relaxed);
+    return sample_ppm >= 1000000u || path_random(path) % 1000000u < sample_ppm;
+}
+
+void session_log(struct path *path, const struct session *session, uint16_t kind, enum sluice_reason reason,
+                 uint32_t code)
+{
+    if (!wanted(path, session, kind)) {
+        return;
+    }
+    const struct side *client = &session->side[CLIENT];
+    const struct side *endpoint = &session->side[ENDPOINT];
+    bool was_connected = session->connected_ns != 0;
+    struct sluice_log_session record = {
+        .header = {.size = sizeof(record), .kind = kind, .worker = (uint16_t)path->worker},
+        .tenant = session->view->tenant->id,
+        .listener = session->listener->id,
+        .backend = session->backend != NULL ? session->backend->id : 0,
+        .endpoint = session->endpoint != NULL ? session->endpoint->id : 0,
+        .attempts = session->attempts,
+        .client_family = session->client_family,
+        .client_port = session->client_port,
+        .reason = (uint32_t)reason,
+        .code = code,
+        .bytes_up = session->direction[UP].bytes,
+        .bytes_down = session->direction[DOWN].bytes,
+        .queue_us = SLUICE_NEVER,
+        .connect_us = elapsed_us(session->connect_started_ns, session->connected_ns),
+        .first_byte_us = elapsed_us(session->accepted_ns, session->first_byte_ns),
+        .total_us = elapsed_us(session->accepted_ns, path->now_ns),
+        .rtt_client_us = client->local ? 0 : net_rtt_us(client->fd),
+        .rtt_server_us = was_connected && !endpoint->local ? net_rtt_us(endpoint->fd) : 0,
+    };
+    memcpy(record.session, session->id, sizeof(record.session));
+    memcpy(record.client_ip, session->client_ip, sizeof(record.client_ip));
+    struct log_part part = {&record, sizeof(record)};
+    log_ring_write(path->log, &part, 1);
+}

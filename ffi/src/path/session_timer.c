@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The deadlines of a session, all on one timer. Activity only stores a time; the timer fires when something might be
+ * due, looks, and is armed again for the next that may be. Called on the worker's thread.
+ */
+#include "path/connector.h"
+#include "path/relay.h"
+#include "path/session.h"
+#include "sys/clock.h"
+
+/* The endpoint's keepalive and user timeout are set when a session has lived this long: a short one never pays. */
+#define SERVER_OPTIONS_AFTER_MS 1000u
+
+#define NO_DEADLINE UINT64_MAX
+
+enum deadline {
+    DEADLINE_CONNECT,
+    DEADLINE_FIRST_BYTE,
+    DEADLINE_IDLE,
+    DEADLINE_HALF_CLOSE,
+    DEADLINE_MAX_DURATION,
+    DEADLINE_DRAIN,
+    DEADLINE_SERVER_OPTIONS,
+    DEADLINE_PROGRESS,
+    DEADLINES,
+};
+
+/* The tick at which `timeout_ms` after a time is over: never early, at most one tick late. 0 ms is off. */
+static uint64_t after(uint64_t from_ns, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0) {
+        return NO_DEADLINE;
+    }
+    return add_saturating_u64((from_ns + NS_PER_MS - 1) / NS_PER_MS, timeout_ms);
+}
+
+/* max_duration, shortened by a share that the session's id decides: the same each time it is asked. */
+static uint64_t max_duration_ms(const struct session *session)
+{
+    const struct timeouts *timeouts = &session->view->tenant->timeouts;
+    uint64_t share = (uint64_t)session->id[14] << 8 | session->id[15]; /* random, 0..65535 */
+    uint64_t most_ms = mul_saturating_u64(timeouts->max_duration_ms / 1000u, timeouts->max_duration_jitter_ppm) / 1000u;
+    most_ms += timeouts->max_duration_ms % 1000u * timeouts->max_duration_jitter_ppm / 1000000u;
+    uint64_t less_ms = most_ms / 65536u * share + most_ms % 65536u * share / 65536u;
+    uint64_t result = timeouts->max_duration_ms - less_ms;
+    return result == 0 && timeouts->max_duration_ms != 0 ? 1 : result;
+}
+
+static uint64_t deadline_ms(const struct session *session, enum deadline deadline)
+{
+    const struct tenant *tenant = session->view->tenant;
+    const struct timeouts *timeouts = &tenant->timeouts;
+    bool relaying = session->state == SESSION_RELAYING;
+    bool half_closed = relaying && session->direction[UP].ended != session->direction[DOWN].ended;
+
+    switch (deadline) {
+    case DEADLINE_CONNECT:
+        return session->state == SESSION_CONNECTING ? after(session->last_active_ns, timeouts->connect_ms)
+                                                    : NO_DEADLINE;
+    case DEADLINE_FIRST_BYTE:
+        return relaying && session->first_byte_ns == 0 ? after(session->connected_ns, timeouts->first_byte_ms)
+                                                       : NO_DEADLINE;
+    case DEADLINE_IDLE:
+        return relaying && !(half_closed && timeouts->half_close_ms != 0)
+                   ? after(session->last_active_ns, timeouts->idle_ms)
+                   : NO_DEADLINE;
+    case DEADLINE_HALF_CLOSE:
+        return half_closed ? after(session->last_active_ns, timeouts->half_close_ms) : NO_DEADLINE;
+    case DEADLINE_MAX_DURATION:
+        return after(session->accepted_ns, max_duration_ms(session));
+    case DEADLINE_DRAIN:
+        return session->drain_at_ms != 0 ? session->drain_at_ms : NO_DEADLINE;
+    case DEADLINE_SERVER_OPTIONS:
+        return relaying && !session->server_options_set &&
+                       (tenant->options.keepalive_idle_s != 0 || tenant->options.user_timeout_ms != 0)
+                   ? after(session->connected_ns, SERVER_OPTIONS_AFTER_MS)
+                   : NO_DEADLINE;
+    case DEADLINE_PROGRESS:
+        return session->next_progress_ms != 0 ? session->next_progress_ms : NO_DEADLINE;
+    default:
+        return NO_DEADLINE;
+    }
+}
+
+/* The earliest deadline; *which is what it is. */
+static uint64_t next_deadline(const struct session *session, enum deadline *which)
+{
+    uint64_t earliest = NO_DEADLINE;
+    for (enum deadline deadline = 0; deadline < DEADLINES; deadline++) {
+        uint64_t at_ms = deadline_ms(session, deadline);
+        if (at_ms < earliest) {
+            earliest = at_ms;
+            *which = deadline;
+        }
+    }
+    return earliest;
+}
+
+void session_arm(struct path *path, struct session *session)
+{
+    enum deadline which;
+    uint64_t at_ms = next_deadline(session, &which);
+    if (session->state == SESSION_LINGERING) {
+        return; /* its timer polls, and its end is near */
+    }
+    if (at_ms != NO_DEADLINE && (!timer_armed(&session->timer) || at_ms < session->timer.expiry_ms)) {
+        timer_wheel_arm(&path->wheel, &session->timer, at_ms);
+    }
+}
+
+/* The endpoint is who was waited for: the last byte went to it, or it does not take what is there for it. */
+static bool waits_for_endpoint(const struct session *session)
+{
+    const struct direction *up = &session->direction[UP];
+    return session->last_moved_up || up->held != NULL || (up->pipe != NULL && up->pipe->bytes > 0);
+}
+
+/* Does what is due. False when the session is closed by it. */
+static bool expire(struct path *path, struct session *session, enum deadline deadline)
+{
+    struct session_end end = {.phase = session_phase(session)};
+    switch (deadline) {
+    case DEADLINE_CONNECT:
+        connector_timeout(path, session);
+        return session->state != SESSION_CLOSED;
+    case DEADLINE_SERVER_OPTIONS:
+        session->server_options_set = true;
+        if (!session->side[ENDPOINT].local) {
+            net_set_options(session->side[ENDPOINT].fd, &session->view->tenant->options, NULL);
+        }
+        return true;
+    case DEADLINE_PROGRESS: {
+        uint64_t every_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
+        session_log(path, session, SLUICE_LOG_PROGRESS, SLUICE_REASON_OK, 0);
+        session->next_progress_ms = every_ms != 0 ? path->now_ms + every_ms : 0;
+        return true;
+    }
+    case DEADLINE_FIRST_BYTE:
+        end.reason = SLUICE_REASON_FIRST_BYTE_TIMEOUT;
+        break;
+    case DEADLINE_IDLE:
+        end.reason = SLUICE_REASON_IDLE_TIMEOUT;
+        end.endpoint_side = waits_for_endpoint(session);
+        break;
+    case DEADLINE_HALF_CLOSE:
+        end.reason = SLUICE_REASON_HALF_CLOSE_TIMEOUT;
+        end.endpoint_side = session->direction[UP].ended; /* the client has finished, the endpoint has not */
+        break;
+    case DEADLINE_MAX_DURATION:
+        end.reason = SLUICE_REASON_MAX_DURATION;
+        break;
+    default:
+        end.reason = SLUICE_REASON_DRAINED;
+        break;
+    }
+    session_close(path, session, end);
+    return false;
+}
+
+void session_timer(struct timer *timer, void *context)
+{
+    struct path *path = context;
+    struct session *session = container_of(timer, struct session, timer);
+    if (session->state == SESSION_LINGERING) {
+        relay_linger(path, session);
+        return;
+    }
+    enum deadline which = DEADLINES;
+    uint64_t at_ms;
+    while ((at_ms = next_deadline(session, &which)) <= path->now_ms) {
+        if (!expire(path, session, which)) {
+            return;
+        }
+    }
+    if (at_ms != NO_DEADLINE) {
+        timer_wheel_arm(&path->wheel, &session->timer, at_ms);
+    }
+}
