@@ -30,7 +30,7 @@ const ALLOCATION = {
 const LOCKS = { pattern: /\bpthread_(?:mutex|rwlock|cond|spin)\w*/, why: "the session path takes no lock" };
 
 const C_ROOMS: Readonly<Record<string, CRoom>> = {
-  abi: { rooms: ["core", "sys"], headers: ["sluice.h"] },
+  abi: { rooms: ["core", "path", "policy", "observe", "sys"], headers: ["sluice.h"] },
   core: { rooms: ["path", "policy", "observe", "sys"], headers: ["sluice.h"] },
   path: {
     rooms: ["policy", "observe", "sys"],
