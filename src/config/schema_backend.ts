@@ -13,6 +13,10 @@ import { duration, percent } from "./units.ts";
 /** The most that a limit of connections can be: one less than the data plane's "unlimited". */
 export const MOST_CONNECTIONS = 4_294_967_294;
 
+/** Attempts that the data plane can tell apart, and endpoints that it can choose between. */
+const MOST_ATTEMPTS = 64;
+const MOST_ENDPOINTS = 4096;
+
 const endpoint = z.strictObject({
   id: id().describe("Name of the endpoint, one of its kind within the backend."),
   address: endpointAddress().describe("Where to connect: address:port, name:port or unix:/path."),
@@ -61,7 +65,7 @@ const circuitBreaker = z.strictObject({
 });
 
 const retry = z.strictObject({
-  attempts: integer(1, 100).prefault(3).describe("Endpoints that a session tries at the most."),
+  attempts: integer(1, MOST_ATTEMPTS).prefault(3).describe("Endpoints that a session tries at the most."),
   backoff: duration().prefault("0s").describe("Pause before the next attempt."),
   budget: percent().optional().describe("Share of a backend's connects that may be retries; left out: unlimited."),
 });
@@ -91,7 +95,7 @@ export const backendSchema = z.strictObject({
   id: id().describe("Name of the backend, one of its kind within the tenant."),
   balance: choice("round_robin", "least_connections", "random_two", "source_hash", "first", "least_time")
     .prefault("round_robin").describe("How an endpoint is chosen for a session."),
-  endpoints: z.array(endpoint).optional().describe("Where its sessions go."),
+  endpoints: z.array(endpoint).max(MOST_ENDPOINTS).optional().describe("Where its sessions go."),
   send_proxy_protocol: choice("off", "v1", "v2").prefault("off").describe("PROXY header sent to the endpoint."),
   source_address: hostAddress().optional().describe("Local address of connections to endpoints."),
   retry: retry.prefault({}).describe("What follows a connect that failed."),

@@ -82,6 +82,8 @@ function explain(schema: z.ZodType, issue: z.core.$ZodIssue): Finding[] {
       );
     case "too_small":
       return one("must have at least one entry", "add one, or remove the key");
+    case "too_big":
+      return one(`must have at most ${issue.maximum} entries`, "take some out");
     case "invalid_type": {
       const isList = issue.expected === "array";
       const rule = isList ? "a list" : "a map of keys and values";

@@ -217,8 +217,25 @@ const CASES: readonly Case[] = [
     name: "no attempt at all",
     yaml: backend("retry: { attempts: ^^0 }"),
     path: "tenants[0].backends[0].retry.attempts",
-    message: /whole number from 1 to 100/,
-    remedy: /from 1 to 100/,
+    message: /whole number from 1 to 64/,
+    remedy: /from 1 to 64/,
+  },
+  {
+    name: "more endpoints than the data plane can choose between",
+    yaml: `tenants:\n  - id: acme\n    backends:\n      - id: pg\n        endpoints:\n          ^^${
+      Array.from({ length: 4097 }, (_, index) => `- { id: e${index}, address: "10.0.0.1:1" }\n`).join("          ")
+    }`,
+    path: "tenants[0].backends[0].endpoints",
+    message: /at most 4096 entries/,
+    remedy: /take some out/,
+  },
+  {
+    name: "a canary without steps",
+    yaml:
+      `tenants:\n  - id: acme\n    backends: [{ id: pg, split: [{ backend: pg, weight: 1 }], canary: { steps: ^^[] } }]\n`,
+    path: "tenants[0].backends[0].canary.steps",
+    message: /at least one entry/,
+    remedy: /add one/,
   },
   {
     name: "a duration in defaults",
