@@ -18,7 +18,7 @@ const NEWLINE = encoder.encode("\n");
 
 /** A bounded queue of lines in front of a writer. */
 export class LineQueue {
-  readonly #writer: () => ByteWriter;
+  readonly #writer: ByteWriter;
   readonly #mostBytes: number;
   readonly #onError: (error: unknown) => void;
   #waiting: Uint8Array[] = [];
@@ -30,11 +30,10 @@ export class LineQueue {
   #torn = false;
 
   /**
-   * @param writer gives the stream to write the next batch to
    * @param mostBytes what may wait
    * @param onError told of each failed write; its lines are dropped and counted
    */
-  constructor(writer: () => ByteWriter, mostBytes: number, onError: (error: unknown) => void) {
+  constructor(writer: ByteWriter, mostBytes: number, onError: (error: unknown) => void) {
     this.#writer = writer;
     this.#mostBytes = mostBytes;
     this.#onError = onError;
@@ -101,7 +100,7 @@ export class LineQueue {
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
-    const writer = this.#writer();
+    const writer = this.#writer;
     if (this.#torn) {
       await writer.write(NEWLINE);
       this.#torn = false;

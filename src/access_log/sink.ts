@@ -88,7 +88,7 @@ class StreamSink implements Sink {
   readonly #close: () => void;
 
   constructor(writer: ByteWriter, close: () => void, onError: (error: unknown) => void) {
-    this.#queue = new LineQueue(() => writer, QUEUE_BYTES, onError);
+    this.#queue = new LineQueue(writer, QUEUE_BYTES, onError);
     this.#close = close;
   }
 

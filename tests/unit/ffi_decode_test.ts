@@ -1,0 +1,205 @@
+/** Records of the log and of the statistics as values: numbers, times, addresses, names, and what did not happen. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { CODES, CONSTANTS, REASONS } from "../../src/ffi/constants.ts";
+import { decodeListenerStats, decodeLog, decodeStatus, decodeTenantStats } from "../../src/ffi/decode.ts";
+import { RECORDS } from "../../src/ffi/layout.ts";
+import { Records } from "../../src/ffi/record.ts";
+
+const NAMES = new Map([[1, "acme"], [2, "in"], [3, "pool"], [4, "a"]]);
+const nameOf = (id: number) => NAMES.get(id) ?? null;
+const NEVER = new Uint8Array(8).fill(0xff);
+const ACCEPTED_MS = Date.parse("2026-01-31T12:00:00.000Z");
+
+interface SessionParts {
+  readonly numbers?: Partial<Record<keyof typeof RECORDS.log_session.fields, number>>;
+  readonly never?: readonly (keyof typeof RECORDS.log_session.fields)[];
+  readonly ip?: readonly number[];
+  readonly text?: string;
+  readonly kind?: number;
+}
+
+/** A session's record, as the library writes it. */
+function sessionBytes(parts: SessionParts = {}): Uint8Array {
+  const { size, fields } = RECORDS.log_session;
+  const text = new TextEncoder().encode(parts.text ?? "");
+  const total = size + Math.ceil(text.length / 8) * 8;
+  const records = Records.ofSize(total);
+  records.put(0, RECORDS.log_header.fields.size, total);
+  records.put(0, RECORDS.log_header.fields.kind, parts.kind ?? CONSTANTS.LOG_SESSION);
+  records.bytes.set(timeBytes(ACCEPTED_MS), fields.session.offset);
+  records.bytes.set(parts.ip ?? [192, 0, 2, 7], fields.client_ip.offset);
+  const numbers = { tenant: 1, listener: 2, backend: 3, endpoint: 4, client_family: 4, client_port: 5555, attempts: 1 };
+  for (const [key, value] of Object.entries({ ...numbers, ...parts.numbers })) {
+    records.put(0, fields[key as keyof typeof fields], value);
+  }
+  for (const key of parts.never ?? []) records.bytes.set(NEVER, fields[key].offset);
+  records.bytes.set(text, size);
+  return records.bytes;
+}
+
+function timeBytes(ms: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(ms));
+  return bytes.subarray(2);
+}
+
+function decode(...parts: Uint8Array[]) {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return decodeLog(new Records(bytes), bytes.length, nameOf);
+}
+
+function decodeOne(parts: SessionParts) {
+  const [record] = decode(sessionBytes(parts));
+  if (record?.kind !== "session") throw new Error("no session");
+  return record;
+}
+
+describe("decodeLog", () => {
+  it("reads a session that ended", () => {
+    const record = decodeOne({
+      numbers: {
+        reason: REASONS.indexOf("idle_timeout"),
+        code: CODES.indexOf("cD"),
+        bytes_up: 5_000_000_000,
+        bytes_down: 7,
+        connect_us: 1_250,
+        first_byte_us: 2_500,
+        total_us: 3_500_999,
+        rtt_client_us: 40,
+      },
+      never: ["queue_us"],
+    });
+    assertEquals(record, {
+      kind: "session",
+      progress: false,
+      timeMs: ACCEPTED_MS + 3_500,
+      session: "01KG9YS7G00000000000000000",
+      tenant: "acme",
+      listener: "in",
+      route: null,
+      backend: "pool",
+      endpoint: "a",
+      client: "192.0.2.7",
+      clientPort: 5555,
+      serverName: null,
+      alpn: null,
+      bytesUp: 5_000_000_000,
+      bytesDown: 7,
+      queueUs: null,
+      connectUs: 1_250,
+      firstByteUs: 2_500,
+      totalUs: 3_500_999,
+      attempts: 1,
+      code: "cD",
+      reason: "idle_timeout",
+      rttClientUs: 40,
+      rttServerUs: null,
+    });
+  });
+
+  it("reads the text behind a record, and goes on after its padding", () => {
+    const withText = sessionBytes({ text: "www.acme.exampleh2", numbers: { server_name_length: 16, alpn_length: 2 } });
+    const records = decode(withText, sessionBytes());
+    assertEquals(records.length, 2);
+    assertEquals(records.map((one) => one.kind === "session" && [one.serverName, one.alpn]), [
+      ["www.acme.example", "h2"],
+      [null, null],
+    ]);
+  });
+
+  it("has no code and no reason for a session that goes on", () => {
+    const record = decodeOne({ kind: CONSTANTS.LOG_PROGRESS, numbers: { code: 5, reason: 5 } });
+    assertEquals([record.progress, record.code, record.reason], [true, null, null]);
+  });
+
+  it("writes IPv6 addresses in their short form, and knows no address of a unix socket", () => {
+    const ip = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    assertEquals(decodeOne({ ip, numbers: { client_family: CONSTANTS.FAMILY_IPV6 } }).client, "2001:db8::1");
+    const unix = decodeOne({ numbers: { client_family: CONSTANTS.FAMILY_UNIX, client_port: 0 } });
+    assertEquals([unix.client, unix.clientPort], [null, null]);
+  });
+
+  it("reads notices, and skips kinds that it does not know", () => {
+    const { size, fields } = RECORDS.log_notice;
+    const notice = (kind: number, what: number) => {
+      const records = Records.ofSize(size);
+      records.put(0, RECORDS.log_header.fields.size, size);
+      records.put(0, RECORDS.log_header.fields.kind, kind);
+      records.put(0, RECORDS.log_header.fields.worker, 3);
+      records.put(0, fields.time_ms, ACCEPTED_MS);
+      records.put(0, fields.notice, what);
+      records.put(0, fields.value, 24);
+      return records.bytes;
+    };
+    const known = { kind: "notice", worker: 3, timeMs: ACCEPTED_MS, tenant: null } as const;
+    assertEquals(
+      decode(notice(77, 1), notice(CONSTANTS.LOG_NOTICE, 1), notice(CONSTANTS.LOG_NOTICE, 2), notice(3, 77)),
+      [{ ...known, notice: "accept_paused", errno: 24 }, { ...known, notice: "accept_resumed", pausedUs: 24 }],
+    );
+  });
+
+  it("refuses sizes that would lead it astray", () => {
+    for (const size of [0, 4, 20, 4096]) {
+      const bytes = sessionBytes();
+      new DataView(bytes.buffer).setUint32(0, size, true);
+      assertThrows(() => decode(bytes), RangeError, `current value is ${size}`);
+    }
+  });
+});
+
+describe("statistics", () => {
+  it("reads counters, and leaves out reasons and codes that did not occur", () => {
+    const { size, fields } = RECORDS.tenant_stats;
+    const records = Records.ofSize(size * 2);
+    const at = size;
+    records.put(at, fields.id, 1);
+    records.put(at, fields.sessions_total, 10);
+    records.put(at, fields.bytes_down, 2 ** 40);
+    const view = new DataView(records.bytes.buffer);
+    view.setBigUint64(at + fields.refused.offset + REASONS.indexOf("tenant_connections") * 8, 4n, true);
+    view.setBigUint64(at + fields.closed.offset + CODES.indexOf("PR") * 8, 4n, true);
+    view.setBigUint64(at + fields.closed.offset, 6n, true);
+    view.setBigUint64(at + fields.session_bucket.offset + 19 * 8, 3n, true);
+    const stats = decodeTenantStats(records, at, nameOf);
+    assertEquals([stats.tenant, stats.sessionsTotal, stats.bytesDown], ["acme", 10, 2 ** 40]);
+    assertEquals([...stats.refused], [["tenant_connections", 4]]);
+    assertEquals([...stats.closed], [["--", 6], ["PR", 4]]);
+    assertEquals(stats.connectBuckets, Array(CONSTANTS.BUCKET_COUNT).fill(0));
+    assertEquals(stats.sessionBuckets, [...Array(19).fill(0), 3]);
+  });
+
+  it("reads the address that a listener has", () => {
+    const { size, fields } = RECORDS.listener_stats;
+    const records = Records.ofSize(size);
+    records.put(0, fields.tenant, 1);
+    records.put(0, fields.id, 2);
+    records.put(0, fields.addresses, 1);
+    assertEquals(decodeListenerStats(records, 0, nameOf).bound, null);
+    const at = fields.bound.offset;
+    records.put(at, RECORDS.address.fields.family, CONSTANTS.FAMILY_IPV4);
+    records.put(at, RECORDS.address.fields.port, 40_001);
+    records.bytes.set([127, 0, 0, 1], at + RECORDS.address.fields.ip.offset);
+    assertEquals(decodeListenerStats(records, 0, nameOf), {
+      tenant: "acme",
+      listener: "in",
+      sessionsTotal: 0,
+      addresses: 1,
+      bound: { family: "ipv4", ip: "127.0.0.1", port: 40_001, scopeId: 0 },
+    });
+  });
+
+  it("reads a status", () => {
+    const { size, fields } = RECORDS.engine_status;
+    const records = Records.ofSize(size);
+    records.put(0, fields.state, CONSTANTS.STATE_DRAINING);
+    records.put(0, fields.sessions_active, 12);
+    const status = decodeStatus(records);
+    assertEquals([status.state, status.sessionsActive, status.generation], ["draining", 12, 0]);
+  });
+});

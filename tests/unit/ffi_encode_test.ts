@@ -1,0 +1,269 @@
+/** The blob, byte for byte where it matters: header, tables, records, paths; and what an error's record is about. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { PlanChange } from "../../src/config/mod.ts";
+import { CONSTANTS } from "../../src/ffi/constants.ts";
+import { encodeChange } from "../../src/ffi/encode.ts";
+import { IdRegistry } from "../../src/ffi/ids.ts";
+import { RECORDS } from "../../src/ffi/layout.ts";
+import { Records } from "../../src/ffi/record.ts";
+import { endpoint, ipv4, listener, PROCESS, tenant } from "./ffi_fixture.ts";
+
+type Name = keyof typeof RECORDS;
+
+/** Reads a blob as the library does: by its header alone. */
+class Blob {
+  readonly records: Records;
+  constructor(change: PlanChange, readonly registry = new IdRegistry(), generation = 1) {
+    this.records = new Records(encodeChange(change, generation, registry).bytes);
+  }
+
+  header(field: keyof typeof RECORDS.blob_header.fields): number {
+    return this.records.number(0, RECORDS.blob_header.fields[field]);
+  }
+
+  table(index: number): { offset: number; count: number; record_size: number } {
+    const at = RECORDS.blob_header.fields.tables.offset + index * RECORDS.table.size;
+    const { offset, count, record_size } = RECORDS.table.fields;
+    return {
+      offset: this.records.number(at, offset),
+      count: this.records.number(at, count),
+      record_size: this.records.number(at, record_size),
+    };
+  }
+
+  /** Every integer field of a record. */
+  record(table: number, index: number, name: Name, start = 0): Record<string, number> {
+    const { offset, record_size } = this.table(table);
+    const at = offset + index * record_size + start;
+    const integers = Object.entries(RECORDS[name].fields).filter(([, field]) => field.kind !== "bytes");
+    return Object.fromEntries(integers.map(([key, field]) => [key, this.records.number(at, field)]));
+  }
+
+  address(table: number, index: number, name: "listener_record" | "endpoint_record") {
+    const start = RECORDS[name].fields.address.offset;
+    const address = this.record(table, index, "address", start);
+    const { offset, record_size } = this.table(table);
+    const at = offset + index * record_size + start;
+    const path = this.table(CONSTANTS.TABLE_STRING).offset + (address["path_offset"] ?? 0);
+    return {
+      family: address["family"],
+      port: address["port"],
+      scope_id: address["scope_id"],
+      ip: [...this.records.slice(at, RECORDS.address.fields.ip)],
+      path: [...this.records.bytes.subarray(path, path + (address["path_length"] ?? 0))],
+    };
+  }
+}
+
+function upsert(...upserts: PlanChange["upserts"]): PlanChange {
+  return { upserts, removals: [] };
+}
+
+const NO_IP = Array(16).fill(0);
+const bytesOf = (text: string) => [...new TextEncoder().encode(text)];
+
+describe("encodeChange", () => {
+  it("writes a header whose tables follow each other, each at a multiple of 8, up to the end", () => {
+    const blob = new Blob({ process: PROCESS, upserts: [tenant("acme"), tenant("globex")], removals: [] });
+    assertEquals(blob.header("magic"), CONSTANTS.BLOB_MAGIC);
+    assertEquals(new TextDecoder().decode(blob.records.bytes.subarray(0, 4)), "SLUC");
+    assertEquals(blob.header("abi_version"), CONSTANTS.ABI_VERSION);
+    assertEquals(blob.header("generation"), 1);
+    assertEquals(blob.header("total_size"), blob.records.bytes.length);
+    const tables = Array.from({ length: CONSTANTS.TABLE_COUNT }, (_, index) => blob.table(index));
+    assertEquals(tables.map((table) => table.count), [1, 2, 0, 2, 2, 2, 0]);
+    let end: number = RECORDS.blob_header.size;
+    for (const { offset, count, record_size } of tables) {
+      assertEquals(offset, end);
+      assertEquals(offset % 8, 0);
+      end += Math.ceil(count * record_size / 8) * 8;
+    }
+    assertEquals(end, blob.records.bytes.length);
+  });
+
+  it("leaves the process's record out when it is unchanged", () => {
+    assertEquals(new Blob(upsert(tenant("acme"))).table(CONSTANTS.TABLE_PROCESS).count, 0);
+  });
+
+  it("writes the process's limits, and null as unlimited", () => {
+    const one = new Blob({ process: PROCESS, upserts: [], removals: [] });
+    assertEquals(one.record(CONSTANTS.TABLE_PROCESS, 0, "process_record"), {
+      max_connections: 100,
+      access_log: 1,
+      access_sample_ppm: 250_000,
+      access_progress_ms: 60_000,
+    });
+    const process = { ...PROCESS, maxConnections: null, accessLog: false };
+    const other = new Blob({ process, upserts: [], removals: [] }).record(0, 0, "process_record");
+    assertEquals([other["max_connections"], other["access_log"]], [0xffff_ffff, 0]);
+  });
+
+  it("writes every value of a tenant", () => {
+    const blob = new Blob(upsert(tenant("acme", {
+      enabled: false,
+      limits: { maxConnections: 0, onLimit: "reset" },
+      timeouts: {
+        connectMs: 1,
+        firstByteMs: 2,
+        idleMs: 5_000_000_000,
+        halfCloseMs: 4,
+        maxDurationMs: 5,
+        maxDurationJitterPpm: 6,
+        drainMs: 7,
+      },
+      tcp: { keepalive: { idleS: 8, intervalS: 9, probes: 10 }, userTimeoutMs: 11, resetPropagation: "to_backend" },
+      bufferBytes: 12,
+    })));
+    assertEquals(blob.record(CONSTANTS.TABLE_TENANT, 0, "tenant_record"), {
+      id: 4,
+      flags: 0,
+      max_connections: 0,
+      on_limit: CONSTANTS.ON_LIMIT_RESET,
+      connect_ms: 1,
+      first_byte_ms: 2,
+      idle_ms: 5_000_000_000,
+      half_close_ms: 4,
+      max_duration_ms: 5,
+      drain_ms: 7,
+      max_duration_jitter_ppm: 6,
+      user_timeout_ms: 11,
+      keepalive_idle_s: 8,
+      keepalive_interval_s: 9,
+      keepalive_probes: 10,
+      reset_propagation: CONSTANTS.RESET_TO_BACKEND,
+      buffer_bytes: 12,
+      first_listener: 0,
+      listener_count: 1,
+      first_backend: 0,
+      backend_count: 1,
+    });
+  });
+
+  it("writes no keepalive as zeros, and the flag of an enabled tenant", () => {
+    const tcp = { keepalive: null, userTimeoutMs: 0, resetPropagation: "none" } as const;
+    const record = new Blob(upsert(tenant("acme", { tcp }))).record(CONSTANTS.TABLE_TENANT, 0, "tenant_record");
+    const { keepalive_idle_s, keepalive_interval_s, keepalive_probes, flags, reset_propagation } = record;
+    assertEquals([keepalive_idle_s, keepalive_interval_s, keepalive_probes], [0, 0, 0]);
+    assertEquals(flags, CONSTANTS.TENANT_ENABLED);
+    assertEquals(reset_propagation, CONSTANTS.RESET_NONE);
+  });
+
+  it("gives each tenant consecutive listeners and backends, each backend consecutive endpoints", () => {
+    const pool = (id: string, ...ports: number[]) => ({
+      id,
+      balance: "least_connections" as const,
+      attempts: 2,
+      endpoints: ports.map((port) => endpoint(`e${port}`, ipv4("10.0.0.1", port))),
+    });
+    const registry = new IdRegistry();
+    const blob = new Blob(
+      upsert(
+        tenant("acme", { backends: [pool("pool", 1, 2), pool("other", 3)] }),
+        tenant("globex", {
+          backends: [pool("pool", 4)],
+          listeners: [listener("x", ipv4("0.0.0.0", 80)), listener("y", ipv4("0.0.0.0", 81))],
+        }),
+      ),
+      registry,
+    );
+    const second = blob.record(CONSTANTS.TABLE_TENANT, 1, "tenant_record");
+    assertEquals([second["first_listener"], second["listener_count"]], [1, 2]);
+    assertEquals([second["first_backend"], second["backend_count"]], [2, 1]);
+    const backends = [0, 1, 2].map((index) => blob.record(CONSTANTS.TABLE_BACKEND, index, "backend_record"));
+    assertEquals(backends.map((row) => [row["first_endpoint"], row["endpoint_count"]]), [[0, 2], [2, 1], [3, 1]]);
+    assertEquals(backends.map((row) => [row["balance"], row["attempts"]]), Array(3).fill([1, 2]));
+    const listeners = [0, 1, 2].map((index) => blob.record(CONSTANTS.TABLE_LISTENER, index, "listener_record"));
+    assertEquals(listeners.map((row) => row["backend"]), [
+      backends[0]?.["id"],
+      backends[2]?.["id"],
+      backends[2]?.["id"],
+    ]);
+    const ids = [...backends, ...listeners].map((row) => row["id"]);
+    assertEquals(new Set(ids).size, ids.length);
+    assertEquals(ids.includes(0), false);
+  });
+
+  it("writes IPv4 in the first four bytes, IPv6 with its scope, and a range's last port", () => {
+    const link = { family: "ipv6", ip: "fe80::1:2", port: 443, scopeId: 3 } as const;
+    const blob = new Blob(upsert(tenant("acme", {
+      listeners: [listener("a", ipv4("192.0.2.7", 7000), "pool", 7009), listener("b", link)],
+    })));
+    assertEquals(blob.record(CONSTANTS.TABLE_LISTENER, 0, "listener_record")["port_last"], 7009);
+    const first = blob.address(CONSTANTS.TABLE_LISTENER, 0, "listener_record");
+    assertEquals(first.ip, [192, 0, 2, 7, ...NO_IP.slice(4)]);
+    assertEquals([first.family, first.port, first.scope_id], [CONSTANTS.FAMILY_IPV4, 7000, 0]);
+    const second = blob.address(CONSTANTS.TABLE_LISTENER, 1, "listener_record");
+    assertEquals(second.ip, [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2]);
+    assertEquals([second.family, second.port, second.scope_id], [CONSTANTS.FAMILY_IPV6, 443, 3]);
+  });
+
+  it("puts paths of unix sockets in the string table; @ becomes the NUL of an abstract one", () => {
+    const path = "/run/präfix.sock";
+    const blob = new Blob(upsert(tenant("acme", {
+      listeners: [listener("a", { family: "unix", path })],
+      backends: [{
+        id: "pool",
+        balance: "round_robin",
+        attempts: 1,
+        endpoints: [endpoint("u", { family: "unix", path: "@hidden" })],
+      }],
+    })));
+    const bound = blob.address(CONSTANTS.TABLE_LISTENER, 0, "listener_record");
+    assertEquals([bound.family, bound.port, bound.ip], [CONSTANTS.FAMILY_UNIX, 0, NO_IP]);
+    assertEquals(bound.path, bytesOf(path));
+    assertEquals(blob.address(CONSTANTS.TABLE_ENDPOINT, 0, "endpoint_record").path, [0, ...bytesOf("hidden")]);
+    assertEquals(blob.table(CONSTANTS.TABLE_STRING).count, bytesOf(path).length + "@hidden".length);
+  });
+
+  it("writes weight, limit and state of an endpoint", () => {
+    const one = endpoint("a", ipv4("10.0.0.1", 1), { weight: 7, maxConnections: 9, state: "drain" });
+    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, endpoints: [one] }];
+    const row = new Blob(upsert(tenant("acme", { backends }))).record(CONSTANTS.TABLE_ENDPOINT, 0, "endpoint_record");
+    assertEquals([row["weight"], row["max_connections"], row["state"]], [7, 9, CONSTANTS.ENDPOINT_DRAIN]);
+  });
+
+  it("names a removed tenant by the number that it has", () => {
+    const registry = new IdRegistry();
+    const draft = encodeChange(upsert(tenant("acme")), 1, registry);
+    draft.commit();
+    const blob = new Blob({ upserts: [], removals: ["acme"] }, registry, 2);
+    const { offset, count, record_size } = blob.table(CONSTANTS.TABLE_REMOVED);
+    assertEquals([count, record_size], [1, 8]);
+    assertEquals(blob.records.u64(offset), registry.tenant("acme")?.id);
+  });
+
+  it("refuses what is not there, and values that would wrap around", () => {
+    const change = (parts: Parameters<typeof tenant>[1]) => upsert(tenant("acme", parts));
+    const encode = (what: PlanChange) => () => encodeChange(what, 1, new IdRegistry());
+    assertThrows(encode({ upserts: [], removals: ["nobody"] }), TypeError, "tenant nobody");
+    assertThrows(encode(change({ backends: [] })), TypeError, "backend pool of listener in");
+    const limits = (maxConnections: number) => change({ limits: { maxConnections, onLimit: "close" } });
+    assertThrows(encode(limits(2 ** 32)), RangeError, "current value is 4294967296");
+    assertThrows(encode(limits(-1)), RangeError, "current value is -1");
+    assertThrows(encode(limits(1.5)), RangeError, "current value is 1.5");
+  });
+
+  it("says which part of the configuration a record is about", () => {
+    const registry = new IdRegistry();
+    encodeChange(upsert(tenant("old")), 1, registry).commit();
+    const listeners = [listener("in", ipv4("0.0.0.0", 7000), "pool", 7009)];
+    const draft = encodeChange({ upserts: [tenant("acme", { listeners })], removals: ["old"] }, 2, registry);
+    assertEquals(draft.describe(CONSTANTS.TABLE_TENANT, 0), { tenant: "acme" });
+    assertEquals(draft.describe(CONSTANTS.TABLE_REMOVED, 0), { tenant: "old" });
+    assertEquals(draft.describe(CONSTANTS.TABLE_BACKEND, 0), { tenant: "acme", backend: "pool" });
+    assertEquals(draft.describe(CONSTANTS.TABLE_LISTENER, 0), {
+      tenant: "acme",
+      listener: "in",
+      address: "0.0.0.0:7000-7009",
+    });
+    assertEquals(draft.describe(CONSTANTS.TABLE_ENDPOINT, 0), {
+      tenant: "acme",
+      backend: "pool",
+      endpoint: "a",
+      address: "127.0.0.1:9",
+    });
+    assertEquals(draft.describe(0xffff_ffff, 0xffff_ffff), {});
+    assertEquals(draft.describe(CONSTANTS.TABLE_LISTENER, 9), {});
+  });
+});
