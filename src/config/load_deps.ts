@@ -31,10 +31,13 @@ export function systemLoadDeps(): LoadDeps {
       return names;
     },
     lookup: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
-    interfaceIndex: (name) => {
-      const found = Deno.networkInterfaces().find((one) => one.name === name && one.family === "IPv6");
-      return found?.family === "IPv6" ? found.scopeid ?? undefined : undefined;
-    },
+    interfaceIndex: (name) => indexOf(name, Deno.networkInterfaces()),
     lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
   };
+}
+
+/** Only the link-local address of an interface carries its index; the others have 0 there. */
+export function indexOf(name: string, interfaces: readonly Deno.NetworkInterfaceInfo[]): number | undefined {
+  const scopes = interfaces.map((one) => one.name === name && one.family === "IPv6" ? one.scopeid : 0);
+  return scopes.find((scope) => scope !== null && scope !== 0) ?? undefined;
 }

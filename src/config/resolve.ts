@@ -40,7 +40,7 @@ export async function resolveNames(
   const failures = new Map<string, string>();
   for (const zone of new Set(wanted.zones)) {
     const index = /^\d+$/.test(zone) ? Number(zone) : deps.interfaceIndex(zone);
-    if (index === undefined) failures.set(zone, "there is no interface of that name with an IPv6 address");
+    if (index === undefined) failures.set(zone, "no interface of that name has a link-local address");
     else zones.set(zone, index);
   }
   const deadline = new AbortController();
