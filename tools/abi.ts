@@ -58,8 +58,8 @@ export function foreignTypeOf(type: string): string | undefined {
     "int64_t": "i64",
     "uint64_t": "u64",
   };
-  // A pointer that the library owns is passed as it came; all others point into buffers of the caller.
-  if (type === "struct sluice_engine *") return "pointer";
+  // A pointer that the library owns is passed on as a number; all others point into buffers of the caller.
+  if (type === "struct sluice_engine *") return "usize";
   return type.endsWith("*") ? "buffer" : scalars[type];
 }
 
