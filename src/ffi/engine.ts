@@ -53,10 +53,11 @@ export class Engine implements AsyncDisposable {
   readonly #status = Records.ofSize(RECORDS.engine_status.size);
   readonly #log = Records.ofSize(LOG_BUFFER_BYTES);
   readonly #nameOf: decode.NameOf = (id) => this.#ids.name(id);
-  #pointer: Deno.PointerValue;
+  /** Its address; null when it is freed. */
+  #pointer: bigint | null;
   #stopping: Promise<void> | null = null;
 
-  private constructor(library: Library, pointer: Deno.PointerValue) {
+  private constructor(library: Library, pointer: bigint) {
     this.#library = library;
     this.#pointer = pointer;
   }
@@ -79,7 +80,7 @@ export class Engine implements AsyncDisposable {
       record.put(0, fields.log_ring_bytes, options.logRingBytes ?? LOG_RING_BYTES);
       const result = library.symbols.sluice_engine_create(record.bytes, BigInt(size), out, error.bytes);
       if (result < 0) throw errorOfRecord("create the engine", result, error);
-      return new Engine(library, Deno.UnsafePointer.create(out[0] ?? 0n));
+      return new Engine(library, out[0] ?? 0n);
     } catch (cause) {
       library.close();
       throw cause;
@@ -206,7 +207,7 @@ export class Engine implements AsyncDisposable {
     this.#library.close();
   }
 
-  #use(): Deno.PointerValue {
+  #use(): bigint {
     if (this.#pointer === null || this.#stopping !== null) {
       const state = this.#pointer === null ? "disposed" : "stopping";
       const details = { code: "E_STATE", errno: null, subject: {}, detail: `it is ${state}` } as const;

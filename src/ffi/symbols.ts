@@ -2,7 +2,8 @@
  * The exported functions of `ffi/include/sluice.h` as Deno calls them: one parameter a line, each with its C
  * declaration. Nothing in dlopen checks types, so `tools/check_abi.ts` compares every function with the header.
  *
- * Pointers to records and buffers are "buffer"; a pointer that the library owns is "pointer". Only
+ * Pointers to records and buffers are "buffer". The engine, which nobody here looks into, is the number of its address
+ * ("usize"): a pointer object would need the permission for all libraries instead of this one. Only
  * `sluice_engine_stop` joins threads, so only it is nonblocking, and it takes no buffer.
  *
  * @module
@@ -33,14 +34,14 @@ export const SYMBOLS = {
   },
   sluice_engine_start: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "buffer", // void *error
     ],
     result: "i32", // int32_t
   },
   sluice_engine_apply: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "buffer", // const void *blob
       "u64", // uint64_t size_bytes
       "u32", // uint32_t flags
@@ -50,7 +51,7 @@ export const SYMBOLS = {
   },
   sluice_engine_status: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "buffer", // void *status
       "u64", // uint64_t size_bytes
     ],
@@ -58,34 +59,34 @@ export const SYMBOLS = {
   },
   sluice_engine_drain: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u64", // uint64_t grace_ms
     ],
     result: "i32", // int32_t
   },
   sluice_engine_stop: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
     ],
     result: "i32", // int32_t
     nonblocking: true,
   },
   sluice_engine_destroy: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
     ],
     result: "i32", // int32_t
   },
   sluice_sessions_kill: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u32", // uint32_t tenant
     ],
     result: "i32", // int32_t
   },
   sluice_log_drain: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "buffer", // void *buffer
       "u64", // uint64_t size_bytes
     ],
@@ -93,7 +94,7 @@ export const SYMBOLS = {
   },
   sluice_stats_tenants: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u32", // uint32_t first
       "buffer", // void *records
       "u64", // uint64_t size_bytes
@@ -102,7 +103,7 @@ export const SYMBOLS = {
   },
   sluice_stats_listeners: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u32", // uint32_t first
       "buffer", // void *records
       "u64", // uint64_t size_bytes
@@ -111,7 +112,7 @@ export const SYMBOLS = {
   },
   sluice_stats_endpoints: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u32", // uint32_t first
       "buffer", // void *records
       "u64", // uint64_t size_bytes
@@ -120,7 +121,7 @@ export const SYMBOLS = {
   },
   sluice_stats_workers: {
     parameters: [
-      "pointer", // struct sluice_engine *engine
+      "usize", // struct sluice_engine *engine
       "u32", // uint32_t first
       "buffer", // void *records
       "u64", // uint64_t size_bytes

@@ -18,7 +18,7 @@ struct sluice_engine;
 const SYMBOLS = {
   sluice_version: { parameters: [], result: "u32" },
   sluice_create: { parameters: ["buffer", "u64", "buffer", "buffer"], result: "i32" },
-  sluice_drain: { parameters: ["pointer", "buffer", "u64"], result: "i64" },
+  sluice_drain: { parameters: ["usize", "buffer", "u64"], result: "i64" },
 };
 const EXPORTED = ["sluice_create", "sluice_drain", "sluice_version"];
 
@@ -63,7 +63,7 @@ describe("compareAbi", () => {
   });
 
   it("finds a wrong result, a wrong parameter and a wrong number of them", () => {
-    const sluice_drain = { parameters: ["pointer", "buffer", "u64"], result: "i32" };
+    const sluice_drain = { parameters: ["usize", "buffer", "u64"], result: "i32" };
     assertEquals(compareAbi(prototypes, { ...SYMBOLS, sluice_drain }, EXPORTED), [
       'sluice_drain: result is int64_t: "i64", in symbols.ts "i32"',
     ]);
