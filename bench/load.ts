@@ -1,0 +1,132 @@
+/**
+ * The load generator and the backend: builds the C program, runs it, reads its JSON. Called by measure.ts.
+ *
+ * @module
+ */
+import { outputOf } from "./machine.ts";
+
+const SOURCES = new URL("./load/", import.meta.url);
+const FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"];
+
+/** CPU time and context switches of a process and its descendants. */
+export interface Usage {
+  readonly cpu_ns: number;
+  readonly switches: number;
+}
+
+/** One measured phase, as the load generator prints it. */
+export interface LoadReport {
+  readonly done: number;
+  readonly seconds: number;
+  readonly bytes_up: number;
+  readonly bytes_down: number;
+  /** With the warm-up: what the backend must have counted. */
+  readonly total_bytes_up: number;
+  readonly total_bytes_down: number;
+  readonly failed: Readonly<Record<string, number>>;
+  readonly latency_ns: Readonly<Record<"p50" | "p90" | "p99" | "p999" | "max", number>>;
+  readonly machine: {
+    readonly busy_ns: number;
+    readonly idle_ns: number;
+    readonly steal_ns: number;
+    readonly segments: number;
+  };
+  readonly load: Usage;
+  readonly proxy: Usage;
+  readonly backend: Usage;
+}
+
+/** Memory at a number of idle connections. */
+export interface IdleReport {
+  readonly connections: number;
+  readonly slab_bytes: number;
+  readonly proxy: { readonly pss_bytes: number; readonly private_bytes: number };
+}
+
+/** What the backend counted since it was last asked. */
+export interface BackendCount {
+  readonly bytes_in: number;
+  readonly bytes_out: number;
+  readonly connections: number;
+}
+
+/** Where processes run. */
+export interface Place {
+  readonly cpu: number;
+  readonly nofile: number;
+}
+
+/** A command that runs on one core, with so many descriptors; its process id is that of the program itself. */
+export function placed(place: Place, command: readonly string[]): { command: string; args: string[] } {
+  const limit = `--nofile=${place.nofile}:${place.nofile}`;
+  return { command: "taskset", args: ["-c", String(place.cpu), "prlimit", limit, ...command] };
+}
+
+/** Compiles the program into `dir`; returns its path. */
+export async function buildLoad(dir: string): Promise<string> {
+  const program = `${dir}/load`;
+  const sources: string[] = [];
+  for await (const entry of Deno.readDir(SOURCES)) {
+    if (entry.name.endsWith(".c")) sources.push(new URL(entry.name, SOURCES).pathname);
+  }
+  await outputOf("cc", ...FLAGS, "-o", program, ...sources.sort());
+  return program;
+}
+
+/** Runs the load generator; each line that it prints, parsed. A failed phase is a report, too. */
+export async function runLoad<Report>(place: Place, program: string, args: readonly string[]): Promise<Report[]> {
+  const { command, args: all } = placed(place, [program, ...args]);
+  const { code, stdout, stderr } = await new Deno.Command(command, { args: all, stdin: "null" }).output();
+  const text = new TextDecoder().decode(stdout).trim();
+  if (text === "") {
+    throw new Error(`Cannot measure: the load generator exited with ${code}: ${new TextDecoder().decode(stderr)}`);
+  }
+  return text.split("\n").map((line) => JSON.parse(line));
+}
+
+/** A running backend. */
+export class Backend implements AsyncDisposable {
+  readonly pid: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #ports: Readonly<Record<string, number>>;
+
+  private constructor(child: Deno.ChildProcess, ports: Readonly<Record<string, number>>) {
+    this.pid = child.pid;
+    this.#child = child;
+    this.#ports = ports;
+  }
+
+  /** Starts a backend whose requests have `size` bytes. */
+  static async start(place: Place, program: string, size: number): Promise<Backend> {
+    const { command, args } = placed(place, [program, "backend", "--size", String(size)]);
+    const child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.endsWith("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`Cannot measure: the backend must print its ports: it printed ${text || "nothing"}`);
+      text += value;
+    }
+    reader.releaseLock();
+    return new Backend(child, JSON.parse(text));
+  }
+
+  /** The port of a service. */
+  port(service: string): number {
+    const port = this.#ports[service];
+    if (port === undefined) throw new RangeError(`Cannot use the backend: it must have a service ${service}`);
+    return port;
+  }
+
+  /** What it counted since the last call. */
+  async count(): Promise<BackendCount> {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port("count") });
+    return await new Response(connection.readable).json();
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.close();
+    await this.#child.status;
+  }
+}

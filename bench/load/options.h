@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line.
+ */
+#ifndef LOAD_OPTIONS_H
+#define LOAD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OPTIONS_MAX_WATCHED 4
+#define OPTIONS_MAX_LEVELS 8
+
+enum mode { MODE_BACKEND, MODE_SHORT, MODE_RR, MODE_UP, MODE_DOWN, MODE_IDLE };
+
+/* A process to account for, with all its descendants. */
+struct watched {
+    const char *name;
+    pid_t pid;
+};
+
+struct options {
+    enum mode mode;
+    uint16_t port;        /* where to connect */
+    size_t size;          /* bytes of a request and of its answer */
+    uint64_t count;       /* operations; bytes for up and down */
+    uint64_t warmup;      /* the same, before measuring */
+    double rate_per_s;    /* operations, or bytes for up and down, of all connections together; 0: closed loop */
+    uint32_t concurrency; /* connections at a time */
+    bool client_closes;   /* short: the client closes first */
+    size_t watched_count;
+    struct watched watched[OPTIONS_MAX_WATCHED];
+    size_t level_count;
+    uint32_t levels[OPTIONS_MAX_LEVELS]; /* idle: how many connections to hold, rising */
+};
+
+/* Reads the command line; on a wrong one ends the process with a sentence and exit code 2. */
+void options_read(struct options *options, int argc, char **argv);
+
+#endif

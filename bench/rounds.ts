@@ -1,0 +1,116 @@
+/**
+ * Rounds of a row: every contestant twice, in the order A B C … C B A, so that whatever drifts meets all of them alike.
+ * Called by run.ts.
+ *
+ * @module
+ */
+import type { Contestant } from "./contestants.ts";
+import type { Sample } from "./measure.ts";
+import { CorrectnessError } from "./measure.ts";
+import { estimateMedian, mean, median } from "./statistics.ts";
+import type { Estimate } from "./statistics.ts";
+
+/** A round in which the hypervisor took more than this share of the machine is thrown away. */
+export const MAX_STEAL = 0.01;
+/** Rounds that may be thrown away before the row ends with fewer. */
+const MAX_EXTRA_ROUNDS = 3;
+
+/** All that came out of a row. */
+export interface RowResult {
+  readonly row: string;
+  /** By contestant, in each round that counts: the mean of its two samples. */
+  readonly rounds: Readonly<Record<string, readonly Sample[]>>;
+  readonly discarded: number;
+  /** Contestants that did not do their work, and why. They have no rounds. */
+  readonly failures: Readonly<Record<string, string>>;
+}
+
+/** Takes a sample. */
+export type Measure = (contestant: Contestant) => Promise<Sample>;
+
+/** Measures all contestants in so many rounds. */
+export async function runRounds(
+  row: string,
+  contestants: readonly Contestant[],
+  rounds: number,
+  measure: Measure,
+): Promise<RowResult> {
+  const failures: Record<string, string> = {};
+  const kept: Map<string, Sample>[] = [];
+  let discarded = 0;
+  for (let round = 0; kept.length < rounds && discarded <= MAX_EXTRA_ROUNDS; round++) {
+    const present = contestants.filter((contestant) => failures[contestant.name] === undefined);
+    const samples = await runRound(rotate(present, round), measure, failures);
+    const means = new Map([...samples].map(([name, pair]) => [name, meanSample(pair)]));
+    if ([...means.values()].some((sample) => sample.steal > MAX_STEAL)) discarded++;
+    else kept.push(means);
+  }
+  const names = contestants.map((contestant) => contestant.name).filter((name) => failures[name] === undefined);
+  return {
+    row,
+    rounds: Object.fromEntries(names.map((name) => [name, kept.flatMap((means) => means.get(name) ?? [])])),
+    discarded,
+    failures,
+  };
+}
+
+async function runRound(
+  order: readonly Contestant[],
+  measure: Measure,
+  failures: Record<string, string>,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>();
+  for (const contestant of [...order, ...order.toReversed()]) {
+    if (failures[contestant.name] !== undefined) continue;
+    try {
+      const sample = await measure(contestant);
+      samples.set(contestant.name, [...samples.get(contestant.name) ?? [], sample]);
+    } catch (error) {
+      if (!(error instanceof CorrectnessError)) throw error;
+      failures[contestant.name] = error.message;
+      samples.delete(contestant.name);
+    }
+  }
+  return samples;
+}
+
+function rotate<T>(items: readonly T[], by: number): T[] {
+  const start = items.length === 0 ? 0 : by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+function meanSample(samples: readonly Sample[]): Sample {
+  const of = (key: keyof Sample) => mean(samples.map((sample) => sample[key]));
+  return {
+    cpuUs: of("cpuUs"),
+    allCpuUs: of("allCpuUs"),
+    perSecond: of("perSecond"),
+    p50Us: of("p50Us"),
+    p99Us: of("p99Us"),
+    switches: of("switches"),
+    segments: of("segments"),
+    utilisation: of("utilisation"),
+    steal: of("steal"),
+    foreign: of("foreign"),
+  };
+}
+
+/** The median over rounds of one figure of one contestant; NaN when it has no rounds. */
+export function middle(result: RowResult, name: string, key: keyof Sample): number {
+  return median((result.rounds[name] ?? []).map((sample) => sample[key]));
+}
+
+/** `subject`'s figure divided by `other`'s in the same round: median over rounds. Undefined when either is missing. */
+export function ratio(
+  result: RowResult,
+  subject: string,
+  other: string,
+  key: keyof Sample = "cpuUs",
+): Estimate | undefined {
+  const others = result.rounds[other] ?? [];
+  const ratios = (result.rounds[subject] ?? []).flatMap((sample, round) => {
+    const peer = others[round];
+    return peer === undefined ? [] : [sample[key] / peer[key]];
+  });
+  return ratios.length === 0 ? undefined : estimateMedian(ratios);
+}
