@@ -262,9 +262,9 @@ static int read_backends(struct decoder *decoder, struct blob *blob)
         if (record->attempts == 0 || record->attempts > ATTEMPTS_MAX) {
             return refuse(decoder, SLUICE_TABLE_BACKEND, i, "attempts", "Must be 1 to %u", ATTEMPTS_MAX);
         }
-        if (record->endpoint_count == 0 || record->endpoint_count > BALANCE_MAX_MEMBERS ||
+        if (record->endpoint_count > BALANCE_MAX_MEMBERS ||
             !inside(record->first_endpoint, record->endpoint_count, blob->endpoint_count)) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count", "Must be 1 to %u records of the table",
+            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count", "Must be 0 to %u records of the table",
                           BALANCE_MAX_MEMBERS);
         }
         if (record->reserved0 != 0 || record->reserved1 != 0) {

@@ -120,8 +120,8 @@ static int build_sequence(struct backend *backend, const struct blob_endpoint *e
 {
     uint32_t count = backend->pool.member_count;
     int result = -ENOMEM;
-    uint32_t *weights = calloc(count, sizeof(*weights));
-    int64_t *scratch = calloc((size_t)count * 2, sizeof(*scratch));
+    uint32_t *weights = calloc(count + 1u, sizeof(*weights));
+    int64_t *scratch = calloc((size_t)count * 2 + 1, sizeof(*scratch));
     uint16_t *sequence = NULL;
     if (weights == NULL || scratch == NULL) {
         goto cleanup;
@@ -150,7 +150,7 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
 {
     const struct backend *old = find_backend(before, record->id);
     const struct blob_endpoint *wanted = &blob->endpoints[record->first_endpoint];
-    struct balance_member *members = calloc(record->endpoint_count, sizeof(*members));
+    struct balance_member *members = calloc(record->endpoint_count + 1u, sizeof(*members));
 
     backend->id = record->id;
     backend->balance = record->balance;
@@ -158,7 +158,7 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
     backend->pool.members = members;
     backend->pool.member_count = record->endpoint_count;
     backend->shared = share_backend(old, record->id);
-    backend->endpoints = calloc(record->endpoint_count, sizeof(*backend->endpoints));
+    backend->endpoints = calloc(record->endpoint_count + 1u, sizeof(*backend->endpoints));
     if (members == NULL || backend->shared == NULL || backend->endpoints == NULL) {
         return -ENOMEM;
     }

@@ -98,6 +98,7 @@ struct session {
     uint64_t drain_at_ms;        /* tick at which it is closed as drained; 0: none */
     uint8_t id[16];              /* ULID */
     uint8_t client_ip[16];       /* as in sluice_log_session */
+    uint32_t unsent_seen;        /* bytes in the kernel's hands when a timeout last looked */
     uint16_t client_port;
     uint8_t client_family;
     bool last_moved_up;      /* direction of the last byte */

@@ -11,6 +11,9 @@
 /* The endpoint's keepalive and user timeout are set when a session has lived this long: a short one never pays. */
 #define SERVER_OPTIONS_AFTER_MS 1000u
 
+/* How long after its timeout a session is looked at again while the kernel still has bytes for one of its sides. */
+#define LOOK_AGAIN_MS 1000u
+
 #define NO_DEADLINE UINT64_MAX
 
 enum deadline {
@@ -115,6 +118,24 @@ static bool waits_for_endpoint(const struct session *session)
     return session->last_moved_up || up->held != NULL || (up->pipe != NULL && up->pipe->bytes > 0);
 }
 
+/* Before a session counts as idle: a slow reader may still be taking what the kernel holds for it, which moves no byte
+ * here. Looks twice, a moment apart; true while that makes progress. */
+static bool kernel_delivers(struct path *path, struct session *session, uint64_t timeout_ms)
+{
+    uint32_t unsent = 0;
+    for (enum session_side which = CLIENT; which <= ENDPOINT; which++) {
+        unsent += session->side[which].local ? 0 : net_unsent(session->side[which].fd);
+    }
+    if (unsent == 0 || unsent == session->unsent_seen) {
+        return false;
+    }
+    uint64_t again_ms = timeout_ms / 4;
+    again_ms = again_ms < LOOK_AGAIN_MS ? again_ms + 1 : LOOK_AGAIN_MS;
+    session->unsent_seen = unsent;
+    session->last_active_ns = path->now_ns - (timeout_ms - again_ms) * NS_PER_MS;
+    return true;
+}
+
 /* Does what is due. False when the session is closed by it. */
 static bool expire(struct path *path, struct session *session, enum deadline deadline)
 {
@@ -139,10 +160,16 @@ static bool expire(struct path *path, struct session *session, enum deadline dea
         end.reason = SLUICE_REASON_FIRST_BYTE_TIMEOUT;
         break;
     case DEADLINE_IDLE:
+        if (kernel_delivers(path, session, session->view->tenant->timeouts.idle_ms)) {
+            return true;
+        }
         end.reason = SLUICE_REASON_IDLE_TIMEOUT;
         end.endpoint_side = waits_for_endpoint(session);
         break;
     case DEADLINE_HALF_CLOSE:
+        if (kernel_delivers(path, session, session->view->tenant->timeouts.half_close_ms)) {
+            return true;
+        }
         end.reason = SLUICE_REASON_HALF_CLOSE_TIMEOUT;
         end.endpoint_side = session->direction[UP].ended; /* the client has finished, the endpoint has not */
         break;

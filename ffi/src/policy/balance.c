@@ -101,9 +101,14 @@ uint32_t balance_round_robin(const struct balance_pool *pool, uint64_t tried)
     if (pool->sequence_length == 0) {
         return BALANCE_NONE;
     }
-    uint64_t ticket = 0;
-    for (uint32_t used = 0; used < TICKETS_MAX; used++) {
-        ticket = atomic_fetch_add_explicit(pool->ticket, 1, memory_order_relaxed);
+    /* A further attempt of a session looks ahead without taking tickets: the next session gets the turn it would have
+     * had anyway, so an endpoint that fails does not shift who is first. */
+    bool takes = tried == 0;
+    uint64_t ticket = atomic_load_explicit(pool->ticket, memory_order_relaxed);
+    for (uint32_t used = 0; used < TICKETS_MAX; used++, ticket++) {
+        if (takes) {
+            ticket = atomic_fetch_add_explicit(pool->ticket, 1, memory_order_relaxed);
+        }
         uint32_t index = pool->sequence[ticket % pool->sequence_length];
         if (member_take(&pool->members[index], index, tried)) {
             return index;

@@ -5,7 +5,7 @@
  *
  * Round robin walks a precomputed sequence (the smooth weighted order, as nginx made it known: the member with the
  * largest current weight goes next) by tickets from one atomic counter. A member that cannot be used is skipped by
- * taking the next ticket, so the others keep their proportion and their order.
+ * taking the next ticket, so the others keep their proportion and their order. A second choice takes no ticket.
  */
 #ifndef SLUICE_POLICY_BALANCE_H
 #define SLUICE_POLICY_BALANCE_H
@@ -42,7 +42,7 @@ uint32_t balance_sequence_length(const uint32_t *weights, uint32_t count);
 void balance_sequence_build(const uint32_t *weights, uint32_t count, uint16_t *sequence, int64_t *scratch);
 
 /* Each chooses a member, takes one of its max_active, and returns its index; BALANCE_NONE when no member is free.
- * Members whose bit (index modulo 64) is set in `tried` are passed over. */
+ * Members whose bit (index modulo 64) is set in `tried` are passed over: a session's further attempts. */
 uint32_t balance_round_robin(const struct balance_pool *pool, uint64_t tried);
 uint32_t balance_least_connections(const struct balance_pool *pool, uint64_t tried);
 
