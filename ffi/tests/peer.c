@@ -103,6 +103,17 @@ uint32_t peer_unused_port(void)
     return port;
 }
 
+bool peer_port_is_free(uint32_t port)
+{
+    int one = 1;
+    int fd = peer_socket(AF_INET);
+    struct peer_address address = ipv4(port);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool is_free = bind(fd, &address.any, address.length) == 0;
+    close(fd);
+    return is_free;
+}
+
 static int connect_to(struct peer_address address)
 {
     int fd = peer_socket(address.any.sa_family);
@@ -221,7 +232,7 @@ void peer_reset(int fd)
 
 void peer_small_buffers(int fd)
 {
-    int bytes = 8192;
+    int bytes = 65536;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }

@@ -21,6 +21,9 @@ uint32_t peer_port(int fd);
 /* A port on which nobody listens. */
 uint32_t peer_unused_port(void);
 
+/* Whether nobody listens on a port; found by binding it, so that a stranger's listener is not disturbed. */
+bool peer_port_is_free(uint32_t port);
+
 /* Connections; -1 on failure. peer_start_connect does not wait until it stands. */
 int peer_connect(uint32_t port);
 int peer_connect_ipv6(uint32_t port);

@@ -165,6 +165,21 @@ TEST(members_that_were_tried_are_passed_over)
     CHECK_EQ(balance_least_connections(&scene.pool, tried), 2);
 }
 
+TEST(a_second_choice_takes_no_turn_from_the_first_ones)
+{
+    scene_open((uint32_t[]){1, 1}, 2);
+    /* Member a fails every session that begins with it; still only every other session does. */
+    unsigned began_with_a = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        uint32_t index = balance_round_robin(&scene.pool, 0);
+        if (index == 0) {
+            began_with_a++;
+            CHECK_EQ(balance_round_robin(&scene.pool, balance_tried_bit(0)), 1);
+        }
+    }
+    CHECK_EQ(began_with_a, 5);
+}
+
 TEST(a_drained_member_takes_nothing_new)
 {
     scene_open((uint32_t[]){1, 1}, 2);

@@ -300,11 +300,6 @@ static void no_endpoint(void (*spoil)(struct host_tenant *tenant))
     scene_end(&scene);
 }
 
-static void spoil_count(struct host_tenant *tenant)
-{
-    tenant->backends[0].record.endpoint_count = 0;
-}
-
 static void spoil_weight(struct host_tenant *tenant)
 {
     tenant->backends[0].endpoints[0].record.weight = 0;
@@ -322,7 +317,6 @@ static void spoil_cap(struct host_tenant *tenant)
 
 TEST(a_backend_without_a_usable_endpoint)
 {
-    no_endpoint(spoil_count);
     no_endpoint(spoil_weight);
     no_endpoint(spoil_state);
     no_endpoint(spoil_cap);
