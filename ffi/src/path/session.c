@@ -172,6 +172,13 @@ void session_event(struct path *path, uint64_t token, uint32_t events)
         return; /* closed by an earlier event of this batch */
     }
     note_events(&session->side[which], events);
+    if ((events & EPOLLERR) && session->direction[which].source_ended) {
+        /* No read will find the error any more, and perhaps no write: ask for it. */
+        int error = -net_take_error(session->side[which].fd);
+        if (error != 0) {
+            relay_side_failed(session, which, error);
+        }
+    }
     if (session->state == SESSION_CONNECTING) {
         connector_event(path, session, which, events);
     }
