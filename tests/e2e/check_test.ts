@@ -54,8 +54,8 @@ e2e("check: a wrong file has all its errors told at once, each with line and rem
 e2e("check: --json tells the same to a program", async (world) => {
   const { code, stdout } = await check(world, WRONG, "--json");
   assertEquals(code, 1);
-  const told = JSON.parse(stdout) as { errors: { line: number; column: number; path: string; remedy?: string }[] };
-  const lines = new Set(told.errors.map((error) => error.line));
+  const told = JSON.parse(stdout) as { problems: { line: number; column: number; path: string; remedy?: string }[] };
+  const lines = new Set(told.problems.map((problem) => problem.line));
   for (const line of [2, 5, 6, 8, 12, 13]) assert(lines.has(line), `line ${line} is told: ${stdout}`);
   assertEquals((await check(world, GOOD, "--json")).code, 0);
 });

@@ -1,5 +1,5 @@
 /** What a reload takes away: sessions run on where they can, are drained where what they run on is gone. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Backend } from "../helpers/backend.ts";
 import { formatAddress, freePort, ownLoopback } from "../helpers/address.ts";
 import { echo } from "../helpers/behaviours.ts";
@@ -64,7 +64,7 @@ e2e("removal: a tenant that is gone accepts nothing; its sessions drain, then cl
   ];
   const since = performance.now();
   await sluice.reload(configWith(host, [], { out: [backend] }));
-  await assertRejects(() => world.connect(formatAddress(host, port)), Deno.errors.ConnectionRefused);
+  assert(!await world.accepts(formatAddress(host, port)));
   await ending.roundTrip();
   await ending.closeWrite();
   assertEquals(await ending.end(), "eof");
@@ -85,7 +85,7 @@ e2e("removal: a listener that is gone drains its own sessions and no others", as
   const leaving = await liveAt(world, formatAddress(host, gone));
   const since = performance.now();
   await sluice.reload(configWith(host, [`kept ${kept} out`], out));
-  await assertRejects(() => world.connect(formatAddress(host, gone)), Deno.errors.ConnectionRefused);
+  assert(!await world.accepts(formatAddress(host, gone)));
   await assertDrained(leaving, since);
   await sluice.waitForRecord({ listener: "gone", code: "KD", reason: "drained" });
   await staying.roundTrip();
@@ -136,5 +136,5 @@ e2e("removal: a listener that moves is drained at the old address and served at 
   await liveAt(world, formatAddress(host, before));
   await sluice.reload(configWith(host, [`in ${after} out`], { out: [backend] }));
   await liveAt(world, formatAddress(host, after));
-  await assertRejects(() => world.connect(formatAddress(host, before)), Deno.errors.ConnectionRefused);
+  assert(!await world.accepts(formatAddress(host, before)));
 });

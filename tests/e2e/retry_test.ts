@@ -14,7 +14,8 @@ e2e("retry: a session whose endpoint refuses is served by the next one", async (
     client.close();
   }
   const records = await sluice.waitForRecords(10, { code: "--", endpoint: "b", bytes_up: 4, bytes_down: 4 });
-  assertEquals(new Set(records.map((record) => record.attempts)), new Set([1, 2]));
+  const attempts = records.map((record) => record.attempts);
+  assert(attempts.includes(2) && Math.max(...attempts) === 2, `no attempt but the second is needed: ${attempts}`);
   assertEquals(good.accepted, 10);
 });
 

@@ -65,6 +65,17 @@ export class World implements AsyncDisposable {
     return this.#stack.use(await connectResettable(target.hostname, target.port));
   }
 
+  /** Whether somebody accepts connections there; the one that finds out is closed again. */
+  async accepts(address: string): Promise<boolean> {
+    try {
+      (await within(dial(address), `an answer from ${address}`)).close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
   /** What every `serve` of this test printed, for the message of a failure. */
   output(): string {
     return this.#sluices.map((sluice) => sluice.output()).join("\n--\n");
