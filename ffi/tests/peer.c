@@ -129,6 +129,17 @@ int peer_connect(uint32_t port)
     return connect_to(ipv4(port));
 }
 
+int peer_socket_ipv4(void)
+{
+    return peer_socket(AF_INET);
+}
+
+bool peer_connect_on(int fd, uint32_t port)
+{
+    struct peer_address address = ipv4(port);
+    return connect(fd, &address.any, address.length) == 0;
+}
+
 int peer_connect_ipv6(uint32_t port)
 {
     return connect_to(ipv6(port));

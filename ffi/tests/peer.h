@@ -24,11 +24,16 @@ uint32_t peer_unused_port(void);
 /* Whether nobody listens on a port; found by binding it, so that a stranger's listener is not disturbed. */
 bool peer_port_is_free(uint32_t port);
 
-/* Connections; -1 on failure. peer_start_connect does not wait until it stands. */
+/* Connections; -1 on failure. */
 int peer_connect(uint32_t port);
 int peer_connect_ipv6(uint32_t port);
 int peer_connect_unix(const char *path, size_t length);
 int peer_accept(int listener);
+
+/* A socket that is not connected yet, and its connecting: for tests that must have their descriptors beforehand. */
+int peer_socket_ipv4(void);
+bool peer_connect_on(int fd, uint32_t port);
+
 /* Whether a connection is refused or closed without a byte: "refused", "end", "reset", or "open" when it is neither
  * within wait_ms. */
 const char *peer_fate(int fd, int wait_ms);
