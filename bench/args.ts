@@ -17,6 +17,8 @@ export interface Plan {
   /** Name of a contestant that takes part twice, as a check of the method itself. */
   readonly twin: string | undefined;
   readonly rounds: number;
+  /** Times the order ABBA in a round. */
+  readonly repeats: number;
   readonly seconds: number;
   readonly congestionControl: string;
   readonly proxyCpu: number;
@@ -34,9 +36,10 @@ usage: deno task bench [options]
   --rows LIST         ${ROWS.filter((row) => row.paced).map((row) => row.name).join(",")},
                       each also with -max (no pace), and idle (memory); default: those without -max
   --only LIST         sluice,${PEERS.map((peer) => peer.name).join(",")}; the first is compared with the others
-  --rounds N          rounds of each row (default 10); in a round each contestant runs twice, in the order ABBA
-  --seconds S         seconds of load a run (default 2)
-  --quick             --rounds 3 --seconds 0.7
+  --rounds N          rounds of each row, each with fresh processes (default 7)
+  --repeats N         times that a round goes through all contestants in the order ABBA (default 2)
+  --seconds S         seconds of load a run (default 0.5)
+  --quick             --rounds 3 --repeats 1
   --twin NAME         let NAME take part twice: the ratio must be 1 (default haproxy; none: no twin; none with --only)
   --syscalls          also count system calls, in a run of its own under strace
   --save              write bench/results/<date>-forwarding.json and .md
@@ -52,7 +55,7 @@ const SLUICE_COMMAND = `${Deno.execPath()} run --quiet --no-prompt -P=sluice mai
 export function readArgs(args: readonly string[]): Plan | "help" {
   const flags = parseArgs([...args], {
     boolean: ["help", "quick", "syscalls", "save"],
-    string: ["rows", "only", "rounds", "seconds", "twin", "cc", "cpus", "sluice", "add"],
+    string: ["rows", "only", "rounds", "repeats", "seconds", "twin", "cc", "cpus", "sluice", "add"],
     collect: ["add"],
     unknown: (name) => {
       throw new RangeError(`Cannot start: the option must be one of those that --help lists: current value is ${name}`);
@@ -72,8 +75,9 @@ export function readArgs(args: readonly string[]): Plan | "help" {
     idle: rowNames.includes(IDLE_ROW),
     contestants,
     twin: twin === "none" ? undefined : find(contestants, twin, "--twin").name,
-    rounds: readNumber("--rounds", textOf(flags.rounds) ?? (quick ? "3" : "10"), 1),
-    seconds: readNumber("--seconds", textOf(flags.seconds) ?? (quick ? "0.7" : "2"), 0.1),
+    rounds: readNumber("--rounds", textOf(flags.rounds) ?? (quick ? "3" : "7"), 1),
+    repeats: readNumber("--repeats", textOf(flags.repeats) ?? (quick ? "1" : "2"), 1),
+    seconds: readNumber("--seconds", textOf(flags.seconds) ?? "0.5", 0.1),
     congestionControl: textOf(flags.cc) ?? "cubic",
     proxyCpu: cpus[0] ?? 1,
     loadCpu: cpus[1] ?? 0,

@@ -1,13 +1,13 @@
 /**
- * Rounds of a row: every contestant twice, in the order A B C … C B A, so that whatever drifts meets all of them alike.
- * Called by run.ts.
+ * Rounds of a row: every contestant twice or more, in the order A B C … C B A, so that whatever drifts meets all of them
+ * alike. Called by run.ts.
  *
  * @module
  */
 import type { Contestant } from "./contestants.ts";
 import type { Sample } from "./measure.ts";
 import { CorrectnessError } from "./measure.ts";
-import { estimateMedian, mean, median } from "./statistics.ts";
+import { estimateMedian, median } from "./statistics.ts";
 import type { Estimate } from "./statistics.ts";
 
 /** A round in which the hypervisor took more than this share of the machine is thrown away. */
@@ -18,52 +18,64 @@ const MAX_EXTRA_ROUNDS = 3;
 /** All that came out of a row. */
 export interface RowResult {
   readonly row: string;
-  /** By contestant, in each round that counts: the mean of its two samples. */
+  /** By contestant, in each round that counts: the median of its samples. */
   readonly rounds: Readonly<Record<string, readonly Sample[]>>;
   readonly discarded: number;
   /** Contestants that did not do their work, and why. They have no rounds. */
   readonly failures: Readonly<Record<string, string>>;
 }
 
-/** Takes a sample. */
-export type Measure = (contestant: Contestant) => Promise<Sample>;
+/** The processes of a round. */
+export interface RoundStage extends AsyncDisposable {
+  measure(contestant: Contestant): Promise<Sample>;
+}
 
-/** Measures all contestants in so many rounds. */
+/** How often. */
+export interface Repetition {
+  readonly rounds: number;
+  /** Times the order ABBA in a round. */
+  readonly repeats: number;
+}
+
+/** Measures all contestants in so many rounds, each with fresh processes from `open`. */
 export async function runRounds(
   row: string,
   contestants: readonly Contestant[],
-  rounds: number,
-  measure: Measure,
+  { rounds, repeats }: Repetition,
+  open: () => Promise<RoundStage>,
 ): Promise<RowResult> {
   const failures: Record<string, string> = {};
   const kept: Map<string, Sample>[] = [];
   let discarded = 0;
   for (let round = 0; kept.length < rounds && discarded <= MAX_EXTRA_ROUNDS; round++) {
     const present = contestants.filter((contestant) => failures[contestant.name] === undefined);
-    const samples = await runRound(rotate(present, round), measure, failures);
-    const means = new Map([...samples].map(([name, pair]) => [name, meanSample(pair)]));
-    if ([...means.values()].some((sample) => sample.steal > MAX_STEAL)) discarded++;
-    else kept.push(means);
+    const order = rotate(present, round);
+    const runs = Array.from({ length: repeats }, () => [...order, ...order.toReversed()]).flat();
+    const samples = await runRound(runs, open, failures);
+    const middles = new Map([...samples].map(([name, ofRound]) => [name, middleSample(ofRound)]));
+    if ([...middles.values()].some((sample) => sample.steal > MAX_STEAL)) discarded++;
+    else kept.push(middles);
   }
   const names = contestants.map((contestant) => contestant.name).filter((name) => failures[name] === undefined);
   return {
     row,
-    rounds: Object.fromEntries(names.map((name) => [name, kept.flatMap((means) => means.get(name) ?? [])])),
+    rounds: Object.fromEntries(names.map((name) => [name, kept.flatMap((middles) => middles.get(name) ?? [])])),
     discarded,
     failures,
   };
 }
 
 async function runRound(
-  order: readonly Contestant[],
-  measure: Measure,
+  runs: readonly Contestant[],
+  open: () => Promise<RoundStage>,
   failures: Record<string, string>,
 ): Promise<Map<string, Sample[]>> {
   const samples = new Map<string, Sample[]>();
-  for (const contestant of [...order, ...order.toReversed()]) {
+  await using stage = await open();
+  for (const contestant of runs) {
     if (failures[contestant.name] !== undefined) continue;
     try {
-      const sample = await measure(contestant);
+      const sample = await stage.measure(contestant);
       samples.set(contestant.name, [...samples.get(contestant.name) ?? [], sample]);
     } catch (error) {
       if (!(error instanceof CorrectnessError)) throw error;
@@ -79,8 +91,8 @@ function rotate<T>(items: readonly T[], by: number): T[] {
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-function meanSample(samples: readonly Sample[]): Sample {
-  const of = (key: keyof Sample) => mean(samples.map((sample) => sample[key]));
+function middleSample(samples: readonly Sample[]): Sample {
+  const of = (key: keyof Sample) => median(samples.map((sample) => sample[key]));
   return {
     cpuUs: of("cpuUs"),
     allCpuUs: of("allCpuUs"),

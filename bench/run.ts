@@ -8,7 +8,7 @@ import { HELP, type Plan, readArgs } from "./args.ts";
 import type { Contestant } from "./contestants.ts";
 import { buildLoad, type IdleReport } from "./load.ts";
 import { describeMachine, type Machine, nofileLimit, outputOf, useCongestionControl } from "./machine.ts";
-import { type Bench, measure } from "./measure.ts";
+import { type Bench, Stage } from "./measure.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
 import { type RowResult, runRounds } from "./rounds.ts";
 import { countSyscalls, type SyscallCounts, syscallTable } from "./syscalls.ts";
@@ -78,11 +78,17 @@ async function measureRows(bench: Bench, plan: Plan, results: Results, stop: Abo
   let isWhole = true;
   for (const row of plan.rows) {
     if (stop.aborted) return false;
-    const result = await runRounds(row.name, contestants, plan.rounds, async (contestant) => {
-      stop.throwIfAborted();
-      const sample = await measure(bench, contestant, row, plan.seconds);
-      console.error(`${row.name} ${contestant.name}: ${sample.cpuUs.toFixed(2)} µs/${row.unit.name}`);
-      return sample;
+    const result = await runRounds(row.name, contestants, plan, async () => {
+      const stage = await Stage.open(bench, row);
+      return {
+        measure: async (contestant) => {
+          stop.throwIfAborted();
+          const sample = await stage.measure(contestant, plan.seconds);
+          console.error(`${row.name} ${contestant.name}: ${sample.cpuUs.toFixed(2)} µs/${row.unit.name}`);
+          return sample;
+        },
+        [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
+      };
     });
     const input = { row, result, names, subject };
     results.rows.push(input);
@@ -121,7 +127,7 @@ function describe(plan: Plan, machine: Machine): string {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   const contestants = plan.contestants.map((contestant) => `- ${contestant.name}: ${contestant.about}`).join("\n");
   return `${machine.cpus} CPUs, ${machine.kernel}, ${machine.congestionControl}, ${machine.nofile} descriptors; ${versions}. ` +
-    `${plan.rounds} rounds of ${plan.seconds} s.\n\n${contestants}`;
+    `${plan.rounds} rounds of ${2 * plan.repeats} times ${plan.seconds} s.\n\n${contestants}`;
 }
 
 function notes(result: RowResult): string {

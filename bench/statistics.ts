@@ -29,11 +29,6 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The mean; NaN for none. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 /** The median and its bootstrap interval; the same for the same values each time. */
 export function estimateMedian(values: readonly number[]): Estimate {
   const random = randomNumbers(SEED);

@@ -34,7 +34,7 @@ export async function countSyscalls(bench: Bench, contestant: Contestant, row: R
   }).spawn();
   await untilAttached(tracer.stderr, pids.length);
   // No warm-up: every call that is counted belongs to an operation that is counted.
-  const args = loadArgs(slow, proxy.port, SECONDS).map((arg) => arg.startsWith("--warmup=") ? "--warmup=0" : arg);
+  const args = loadArgs(slow, proxy.port, SECONDS, 0);
   const watch = [`--watch=proxy=${proxy.pid}`, `--watch=backend=${backend.pid}`];
   const [report] = await runLoad<LoadReport>(bench.loadPlace, bench.program, [...args, ...watch]);
   tracer.kill("SIGINT");
