@@ -14,8 +14,9 @@ e2e("retry: a session whose endpoint refuses is served by the next one", async (
     client.close();
   }
   const records = await sluice.waitForRecords(10, { code: "--", endpoint: "b", bytes_up: 4, bytes_down: 4 });
-  const attempts = records.map((record) => record.attempts);
-  assert(attempts.includes(2) && Math.max(...attempts) === 2, `no attempt but the second is needed: ${attempts}`);
+  // A retry takes nobody's turn: every other session starts at the endpoint that works.
+  const attempts = records.map((record) => record.attempts).sort();
+  assertEquals(attempts, [1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
   assertEquals(good.accepted, 10);
 });
 

@@ -30,7 +30,7 @@ export type RecordMatch = Partial<AccessRecord> | ((record: AccessRecord) => boo
 
 /** Arguments after `deno` that run the program with the permissions of its task. */
 export function programArgs(...args: string[]): string[] {
-  return ["run", "-P=sluice", new URL("main.ts", ROOT).pathname, ...args];
+  return ["run", "--quiet", "--no-prompt", "-P=sluice", new URL("main.ts", ROOT).pathname, ...args];
 }
 
 /** Runs a command that ends by itself. */
