@@ -43,9 +43,8 @@ extern "C" {
 #define SLUICE_E_MEMORY (-4)      /* out of memory */
 #define SLUICE_E_STATE (-5)       /* the engine is not in a state that allows the call */
 #define SLUICE_E_THREAD (-6)      /* a worker could not be started; sys_errno says why */
-#define SLUICE_E_TIMEOUT (-7)     /* a worker did not answer in time */
-#define SLUICE_E_BUFFER (-8)      /* the caller's buffer is too small for one record */
-#define SLUICE_E_UNSUPPORTED (-9) /* this kernel lacks a system call that the library needs */
+#define SLUICE_E_BUFFER (-7)      /* the caller's buffer is too small for one record */
+#define SLUICE_E_UNSUPPORTED (-8) /* this kernel lacks a system call that the library needs */
 
 /* Details of a failed call; written by the calls that take one, always terminated by NUL. */
 struct sluice_error {
@@ -310,8 +309,9 @@ struct sluice_log_notice {
 /* Upper bounds of the duration buckets in microseconds; one more bucket holds what is above the last. */
 #define SLUICE_BUCKET_LIST(X)                                                                                          \
     X(100)                                                                                                             \
-    X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000)          \
-        X(2500000) X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
+    X(250)                                                                                                             \
+    X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000) X(2500000)      \
+        X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
 #define SLUICE_BUCKET_COUNT 20
 
 struct sluice_tenant_stats {

@@ -22,9 +22,8 @@ export const CONSTANTS = {
   E_MEMORY: -4,
   E_STATE: -5,
   E_THREAD: -6,
-  E_TIMEOUT: -7,
-  E_BUFFER: -8,
-  E_UNSUPPORTED: -9,
+  E_BUFFER: -7,
+  E_UNSUPPORTED: -8,
 
   STATE_CREATED: 0,
   STATE_RUNNING: 1,

@@ -18,7 +18,6 @@ export type DataPlaneErrorCode =
   | "E_MEMORY"
   | "E_STATE"
   | "E_THREAD"
-  | "E_TIMEOUT"
   | "E_BUFFER"
   | "E_UNSUPPORTED"
   | "E_UNKNOWN";
@@ -70,7 +69,6 @@ const CODE_NAMES = new Map<number, DataPlaneErrorCode>([
   [CONSTANTS.E_MEMORY, "E_MEMORY"],
   [CONSTANTS.E_STATE, "E_STATE"],
   [CONSTANTS.E_THREAD, "E_THREAD"],
-  [CONSTANTS.E_TIMEOUT, "E_TIMEOUT"],
   [CONSTANTS.E_BUFFER, "E_BUFFER"],
   [CONSTANTS.E_UNSUPPORTED, "E_UNSUPPORTED"],
 ]);
@@ -83,7 +81,6 @@ const CODE_WORDS: Readonly<Record<DataPlaneErrorCode, string>> = {
   E_MEMORY: "out of memory",
   E_STATE: "the engine is in another state",
   E_THREAD: "a worker thread could not be started",
-  E_TIMEOUT: "a worker did not answer in time",
   E_BUFFER: "the buffer is too small",
   E_UNSUPPORTED: "this kernel lacks a system call that the data plane needs",
   E_UNKNOWN: "it failed without a known code",

@@ -206,7 +206,6 @@ static const struct row rows[] = {
     CONST(E_MEMORY)
     CONST(E_STATE)
     CONST(E_THREAD)
-    CONST(E_TIMEOUT)
     CONST(E_BUFFER)
     CONST(E_UNSUPPORTED)
     CONST(STATE_CREATED)

@@ -40,6 +40,10 @@ static void connected(struct path *path, struct session *session)
     stats_add(&cell->connect_bucket[stats_bucket(connect_us)], 1);
     session_set_state(session, SESSION_RELAYING);
     session_arm(path, session);
+    const struct direction *up = &session->direction[UP];
+    if (session->side[CLIENT].readable || up->source_ended || up->held != NULL || session->side[ENDPOINT].aborted) {
+        session_make_ready(path, session); /* no event need come for what is here already */
+    }
 }
 
 /* This attempt has failed; the endpoint's place and the socket are given back. */
@@ -177,12 +181,7 @@ void connector_start(struct path *path, struct session *session)
         session_close(path, session, (struct session_end){.reason = SLUICE_REASON_MEMORY, .phase = PHASE_CONNECT});
     } else if (session->side[CLIENT].aborted) {
         give_up(path, session, SLUICE_REASON_CLIENT_ABORT);
-    } else if (session->state == SESSION_RELAYING) {
-        const struct direction *up = &session->direction[UP];
-        if (session->side[CLIENT].readable || up->source_ended || up->held != NULL || session->side[ENDPOINT].aborted) {
-            session_make_ready(path, session);
-        }
-    } else {
+    } else if (session->state == SESSION_CONNECTING) {
         session_arm(path, session);
     }
 }
@@ -199,8 +198,8 @@ void connector_event(struct path *path, struct session *session, enum session_si
     if (events & (EPOLLERR | EPOLLHUP)) {
         int error = -net_take_error(side->fd);
         if (error == 0 || broke_after_connect(error)) {
-            connected(path, session);
             side->aborted = error != 0;
+            connected(path, session);
             return;
         }
         abandon_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);

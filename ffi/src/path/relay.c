@@ -280,7 +280,7 @@ static void pump(struct path *path, struct session *session, enum session_side w
             return;
         }
         uint32_t moved = 0;
-        if (direction->pipe != NULL || splice_begin(path, direction)) {
+        if (direction->pipe != NULL || splice_begin(path, source, direction)) {
             splice_move(path, session, which, &moved);
         } else {
             moved = copy_move(path, session, which);

@@ -10,9 +10,9 @@
 #define SMALL_MOVE_BYTES 16384u
 #define SMALL_MOVES_TO_COPY 2u /* small moves in a row after which copying is cheaper */
 
-bool splice_begin(struct path *path, struct direction *direction)
+bool splice_begin(struct path *path, const struct side *source, struct direction *direction)
 {
-    if (direction->full_reads < STREAK_TO_SPLICE) {
+    if (direction->full_reads < STREAK_TO_SPLICE || (source->exact && !source->local)) {
         return false;
     }
     direction->pipe = pipe_pool_take(&path->pipes);

@@ -17,8 +17,9 @@ enum splice_result {
     SPLICE_FAILED, /* a side failed; it is marked */
 };
 
-/* Whether a direction that copies has earned a pipe, and gets one. */
-bool splice_begin(struct path *path, struct direction *direction);
+/* Whether a direction that copies has earned a pipe, and gets one. A source whose reads stop in the middle (urgent
+ * data, an error to come) is read by copying. */
+bool splice_begin(struct path *path, const struct side *source, struct direction *direction);
 
 /* Moves bytes once through the pipe. Sets source_ended at EOF. `moved` is what was read from the source. */
 enum splice_result splice_move(struct path *path, struct session *session, enum session_side which, uint32_t *moved);
