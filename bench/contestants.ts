@@ -67,6 +67,7 @@ function haproxy(name: string, about: string, tuning: string): Contestant {
       "haproxy.cfg": `global
   nbthread 1
   maxconn ${job.sessions}
+  maxpipes 1000
 defaults
   mode tcp
   timeout connect 5s

@@ -5,7 +5,7 @@
  */
 import type { Contestant } from "./contestants.ts";
 import { Backend, type BackendCount, type LoadReport, type Place, runLoad } from "./load.ts";
-import { Proxy } from "./proxy.ts";
+import { ContestantError, Proxy } from "./proxy.ts";
 import type { Row } from "./rows.ts";
 
 /** A fresh process warms up for longer than one that has just been used. */
@@ -46,11 +46,6 @@ export interface Sample {
   readonly foreign: number;
 }
 
-/** Bytes that did not arrive as they were sent, or operations that failed: the figures of such a run mean nothing. */
-export class CorrectnessError extends Error {
-  override readonly name = "CorrectnessError";
-}
-
 /** The processes of one round: a backend, and each contestant from when it is first measured. */
 export class Stage implements AsyncDisposable {
   readonly #bench: Bench;
@@ -70,7 +65,7 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * Loads the contestant for so many seconds; again if something else kept the machine busy. Throws CorrectnessError
+   * Loads the contestant for so many seconds; again if something else kept the machine busy. Throws ContestantError
    * when it did not do its work.
    */
   async measure(contestant: Contestant, seconds: number): Promise<Sample> {
@@ -97,7 +92,7 @@ export class Stage implements AsyncDisposable {
     const watch = [`--watch=proxy=${proxy.pid}`, `--watch=backend=${this.#backend.pid}`];
     const args = [...loadArgs(this.#row, proxy.port, seconds, warmup), ...watch];
     const [report] = await runLoad<LoadReport>(loadPlace, program, args);
-    if (report === undefined) throw new CorrectnessError(`Cannot measure ${contestant.name}: no report`);
+    if (report === undefined) throw new ContestantError(`Cannot measure ${contestant.name}: no report`);
     check(contestant, this.#row, report, await this.#backend.count());
     return sampleOf(this.#row, report);
   }
@@ -128,12 +123,12 @@ function check(contestant: Contestant, row: Row, report: LoadReport, count: Back
   const what = `Cannot measure ${contestant.name} on ${row.name}`;
   const failures = Object.entries(report.failed).filter(([, number]) => number > 0);
   if (failures.length > 0) {
-    throw new CorrectnessError(
+    throw new ContestantError(
       `${what}: no operation may fail: failed are ${JSON.stringify(Object.fromEntries(failures))}`,
     );
   }
   if (count.bytes_in !== report.total_bytes_up || count.bytes_out !== report.total_bytes_down) {
-    throw new CorrectnessError(
+    throw new ContestantError(
       `${what}: the backend must have received and sent ${report.total_bytes_up} and ${report.total_bytes_down} bytes: ` +
         `it counted ${count.bytes_in} and ${count.bytes_out}`,
     );

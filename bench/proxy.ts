@@ -11,9 +11,17 @@ const STOP_PATIENCE_MS = 5_000;
 const RETRY_MS = 10;
 /** A fresh process has work of its own to finish: compilers, first garbage collections. */
 const REST_MS = 300;
-/** What a proxy keeps open beside its sessions. */
-const SPARE_DESCRIPTORS = 500;
+/** What a proxy may keep open beside its sessions: HAProxy's 1000 pipes, and some more. */
+const SPARE_DESCRIPTORS = 2500;
 const ROOT = new URL("../", import.meta.url);
+
+/**
+ * A contestant that did not start, lost bytes or failed operations: the others go on, and figures of such a run mean
+ * nothing.
+ */
+export class ContestantError extends Error {
+  override readonly name = "ContestantError";
+}
 
 /** A running proxy. */
 export class Proxy implements AsyncDisposable {
@@ -53,7 +61,7 @@ export class Proxy implements AsyncDisposable {
     } catch (error) {
       await proxy[Symbol.asyncDispose]();
       const said = (await Deno.readTextFile(output)).trim().split("\n").slice(-5).join("\n");
-      throw new Error(`Cannot start ${contestant.name}: it must accept connections: it printed\n${said}`, {
+      throw new ContestantError(`Cannot start ${contestant.name}: it must accept connections: it printed\n${said}`, {
         cause: error,
       });
     }

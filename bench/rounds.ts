@@ -6,7 +6,7 @@
  */
 import type { Contestant } from "./contestants.ts";
 import type { Sample } from "./measure.ts";
-import { CorrectnessError } from "./measure.ts";
+import { ContestantError } from "./proxy.ts";
 import { estimateMedian, median } from "./statistics.ts";
 import type { Estimate } from "./statistics.ts";
 
@@ -78,7 +78,7 @@ async function runRound(
       const sample = await stage.measure(contestant);
       samples.set(contestant.name, [...samples.get(contestant.name) ?? [], sample]);
     } catch (error) {
-      if (!(error instanceof CorrectnessError)) throw error;
+      if (!(error instanceof ContestantError)) throw error;
       failures[contestant.name] = error.message;
       samples.delete(contestant.name);
     }

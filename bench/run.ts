@@ -10,6 +10,7 @@ import { buildLoad, type IdleReport } from "./load.ts";
 import { describeMachine, type Machine, nofileLimit, outputOf, useCongestionControl } from "./machine.ts";
 import { type Bench, Stage } from "./measure.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
+import { ContestantError } from "./proxy.ts";
 import { type RowResult, runRounds } from "./rounds.ts";
 import { countSyscalls, type SyscallCounts, syscallTable } from "./syscalls.ts";
 import { ratioTable, rowTable, type TableInput, twinName, twinTable } from "./table.ts";
@@ -50,8 +51,8 @@ async function runIn(dir: string, plan: Plan): Promise<boolean> {
   const done = await withSignals(async (stop) => {
     tell(results, describe(plan, results.machine));
     const isWhole = await measureRows(bench, plan, results, stop);
-    if (plan.idle && !stop.aborted) await measureIdle(bench, plan, results);
-    return isWhole;
+    if (!plan.idle || stop.aborted) return isWhole;
+    return await measureIdle(bench, plan, results) && isWhole;
   });
   if (plan.save) await save(results);
   return done;
@@ -94,7 +95,7 @@ async function measureRows(bench: Bench, plan: Plan, results: Results, stop: Abo
     results.rows.push(input);
     tell(results, rowTable(input), notes(result));
     isWhole &&= Object.keys(result.failures).length === 0;
-    if (plan.syscalls) await traceRow(bench, plan, input, results);
+    if (plan.syscalls && !await traceRow(bench, plan, input, results)) isWhole = false;
   }
   if (results.rows.length > 1) tell(results, ratioTable(results.rows));
   if (plan.twin !== undefined) tell(results, twinTable(results.rows, plan.twin));
@@ -106,21 +107,37 @@ function withTwin(plan: Plan): readonly Contestant[] {
   return twin === undefined ? plan.contestants : [...plan.contestants, { ...twin, name: twinName(twin.name) }];
 }
 
-async function traceRow(bench: Bench, plan: Plan, { row, result }: TableInput, results: Results): Promise<void> {
-  const counts = new Map<string, SyscallCounts>();
-  for (const contestant of plan.contestants) {
-    if (result.failures[contestant.name] !== undefined) continue;
-    counts.set(contestant.name, await countSyscalls(bench, contestant, row));
-  }
-  results.syscalls.push({ row: row.name, counts });
-  tell(results, syscallTable(row, counts));
+async function traceRow(bench: Bench, plan: Plan, { row, result }: TableInput, results: Results): Promise<boolean> {
+  const able = plan.contestants.filter((contestant) => result.failures[contestant.name] === undefined);
+  const { values, failures } = await ofEach(able, (contestant) => countSyscalls(bench, contestant, row));
+  results.syscalls.push({ row: row.name, counts: values });
+  tell(results, syscallTable(row, values), ...failures);
+  return failures.length === 0;
 }
 
-async function measureIdle(bench: Bench, plan: Plan, results: Results): Promise<void> {
-  const reports = new Map<string, readonly IdleReport[]>();
-  for (const contestant of plan.contestants) reports.set(contestant.name, await measureMemory(bench, contestant));
-  results.memory = reports;
-  tell(results, memoryTable(reports));
+async function measureIdle(bench: Bench, plan: Plan, results: Results): Promise<boolean> {
+  const { values, failures } = await ofEach(plan.contestants, (contestant) => measureMemory(bench, contestant));
+  results.memory = values;
+  tell(results, memoryTable(values), ...failures);
+  return failures.length === 0;
+}
+
+/** What each contestant gives, by name; and a line for each that fails. */
+async function ofEach<T>(
+  contestants: readonly Contestant[],
+  work: (contestant: Contestant) => Promise<T>,
+): Promise<{ values: ReadonlyMap<string, T>; failures: readonly string[] }> {
+  const values = new Map<string, T>();
+  const failures: string[] = [];
+  for (const contestant of contestants) {
+    try {
+      values.set(contestant.name, await work(contestant));
+    } catch (error) {
+      if (!(error instanceof ContestantError)) throw error;
+      failures.push(`FAILED: ${error.message}`);
+    }
+  }
+  return { values, failures };
 }
 
 function describe(plan: Plan, machine: Machine): string {
