@@ -57,7 +57,7 @@ static void abandon_attempt(struct path *path, struct session *session, enum slu
         path->fds--;
     }
     *side = (struct side){.fd = -1};
-    session->failure = (uint8_t)reason;
+    session->reason = (uint8_t)reason;
 }
 
 static void give_up(struct path *path, struct session *session, enum sluice_reason reason)
@@ -165,7 +165,7 @@ static void try_endpoints(struct path *path, struct session *session)
         }
         abandon_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);
     }
-    give_up(path, session, session->attempts == 0 ? SLUICE_REASON_NO_ENDPOINT : (enum sluice_reason)session->failure);
+    give_up(path, session, session->attempts == 0 ? SLUICE_REASON_NO_ENDPOINT : (enum sluice_reason)session->reason);
 }
 
 void connector_start(struct path *path, struct session *session)

@@ -315,7 +315,7 @@ void relay_linger(struct path *path, struct session *session)
     }
     session_close(path, session,
                   (struct session_end){
-                      .reason = session->linger_reason,
+                      .reason = session->reason,
                       .phase = session->linger_phase,
                       .reset_client = left == CLIENT && resets(session, CLIENT),
                       .reset_endpoint = left == ENDPOINT && resets(session, ENDPOINT),
@@ -338,8 +338,8 @@ static void finish_aborted(struct path *path, struct session *session)
             return; /* the other side is slow; timeouts watch over it */
         }
     }
-    session->linger_reason = gone == CLIENT ? SLUICE_REASON_CLIENT_ABORT : SLUICE_REASON_SERVER_ABORT;
-    session->linger_phase = session->direction[!gone].ended ? PHASE_LAST : PHASE_DATA;
+    session->reason = gone == CLIENT ? (uint8_t)SLUICE_REASON_CLIENT_ABORT : (uint8_t)SLUICE_REASON_SERVER_ABORT;
+    session->linger_phase = session->direction[!gone].ended ? (uint8_t)PHASE_LAST : (uint8_t)PHASE_DATA;
     session->last_active_ns = path->now_ns;
     session_set_state(session, SESSION_LINGERING);
     relay_linger(path, session);

@@ -23,7 +23,7 @@ static const uint8_t allowed[SESSION_STATES] = {
 void session_set_state(struct session *session, enum session_state state)
 {
     SLUICE_ASSERT((allowed[session->state] & 1u << state) != 0);
-    session->state = state;
+    session->state = (uint8_t)state;
 }
 
 enum reason_phase session_phase(const struct session *session)

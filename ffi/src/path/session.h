@@ -74,10 +74,8 @@ struct session {
     struct side side[2];           /* by enum session_side */
     struct direction direction[2]; /* UP, DOWN */
 
-    enum session_state state;
     uint32_t index;          /* own slot */
     uint32_t generation;     /* of the slot */
-    uint32_t attempts;       /* connects started */
     uint64_t last_active_ns; /* a byte moved; in CONNECTING: the attempt began */
     uint64_t tried;          /* bits of endpoints that were tried (balance_tried_bit) */
 
@@ -106,12 +104,13 @@ struct session {
     bool counted_tenant;     /* holds one of the tenant's */
     bool counted_endpoint;   /* holds one of the endpoint's */
     bool server_options_set; /* keepalive and user timeout on the endpoint side */
-    uint8_t failure;         /* why the last attempt failed, SLUICE_REASON_* */
-    uint8_t linger_reason;   /* LINGERING: why it ends, SLUICE_REASON_* */
+    uint8_t reason;          /* SLUICE_REASON_*: CONNECTING: why the last attempt failed; LINGERING: why it ends */
     uint8_t linger_phase;    /* LINGERING: enum reason_phase */
+    uint8_t state;           /* enum session_state */
+    uint8_t attempts;        /* connects started */
 };
 
-_Static_assert(sizeof(struct session) <= 448, "an idle session is small");
+_Static_assert(sizeof(struct session) <= 320, "an idle session is small");
 
 /* Starts a session on an accepted fd and runs it as far as it goes. Owns the fd from here on. */
 void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
