@@ -167,7 +167,7 @@ function bindRemedy(errno: string | null, address: string): string {
   const port = /(\d+)(?:-\d+)?$/.exec(address)?.[1] ?? "PORT";
   switch (errno) {
     case "EADDRINUSE":
-      return `see who holds it with: ss -ltnp 'sport = :${port}'`;
+      return `see who holds it with: ss -ltnp 'sport = :${port}' (no process there: it is another Sluice)`;
     case "EACCES":
     case "EPERM":
       return "ports below 1024 need CAP_NET_BIND_SERVICE (setcap, systemd's AmbientCapabilities) or " +
