@@ -54,9 +54,13 @@ tenants:
 `;
 }
 
-const HAPROXY_TUNING = `  option splice-auto
-  option tcp-smart-accept
+const SMART = `  option tcp-smart-accept
   option tcp-smart-connect
+`;
+const SPLICE_AUTO = `  option splice-auto
+`;
+const SPLICE_ALWAYS = `  option splice-request
+  option splice-response
 `;
 
 function haproxy(name: string, about: string, tuning: string): Contestant {
@@ -121,7 +125,12 @@ export const PEERS: readonly Contestant[] = [
   haproxy(
     "haproxy-tuned",
     "mode tcp, nbthread 1, option splice-auto, tcp-smart-accept, tcp-smart-connect",
-    HAPROXY_TUNING,
+    SMART + SPLICE_AUTO,
+  ),
+  haproxy(
+    "haproxy-splice",
+    "the same with option splice-request, splice-response: here, splice-auto hardly ever splices",
+    SMART + SPLICE_ALWAYS,
   ),
   nginx("nginx", "16k"),
   nginx("nginx-64k", "64k"),

@@ -74,7 +74,7 @@ export function rowTable({ row, result, names, subject }: TableInput): string {
 export function ratioTable(inputs: readonly TableInput[]): string {
   const names = inputs[0]?.names ?? [];
   const subject = inputs[0]?.subject ?? "";
-  const peers = names.filter((name) => name !== subject);
+  const peers = names.filter((name) => name !== subject && !names.some((other) => twinName(other) === name));
   const lines = inputs.map(({ row, result }) => [
     row.title,
     ...peers.map((name) => formatRatio(ratio(result, subject, name))),
