@@ -1,5 +1,5 @@
 /**
- * What the demo says that one may try. Each line works as it stands; `tests/unit/demo_hints_test.ts` compares the ports
+ * What the demo says that one may try. Each line works as it stands; `tests/unit/demo_backends_test.ts` compares the ports
  * with `config/demo.yaml`.
  *
  * @module
