@@ -54,12 +54,15 @@ export interface BackendCount {
 export interface Place {
   readonly cpu: number;
   readonly nofile: number;
+  /** Niceness: below 0 keeps other programs of the machine from taking turns on the core. */
+  readonly nice: number;
 }
 
-/** A command that runs on one core, with so many descriptors; its process id is that of the program itself. */
+/** A command that runs on one core, so nicely, with so many descriptors; its process id is that of the program itself. */
 export function placed(place: Place, command: readonly string[]): { command: string; args: string[] } {
-  const limit = `--nofile=${place.nofile}:${place.nofile}`;
-  return { command: "taskset", args: ["-c", String(place.cpu), "prlimit", limit, ...command] };
+  const limit = ["prlimit", `--nofile=${place.nofile}:${place.nofile}`];
+  const nice = ["nice", "-n", String(place.nice)];
+  return { command: "taskset", args: ["-c", String(place.cpu), ...nice, ...limit, ...command] };
 }
 
 /** Compiles the program into `dir`; returns its path. */

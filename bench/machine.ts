@@ -7,6 +7,8 @@
 
 const CONGESTION_CONTROL = "net.ipv4.tcp_congestion_control";
 const NOFILE = 65536;
+const NICE = -15;
+const LOCK = "/tmp/sluice-bench.lock";
 
 /** What the results were measured on. */
 export interface Machine {
@@ -14,6 +16,7 @@ export interface Machine {
   readonly kernel: string;
   readonly congestionControl: string;
   readonly nofile: number;
+  readonly nice: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -27,9 +30,25 @@ export async function outputOf(command: string, ...args: string[]): Promise<stri
 }
 
 /** How many descriptors each process gets: more than any row needs, or what this user may have. */
-export async function nofileLimit(): Promise<number> {
+async function nofileLimit(): Promise<number> {
   const hard = await outputOf("sh", "-c", "ulimit -Hn");
   return hard === "unlimited" ? NOFILE : Math.min(NOFILE, Number(hard));
+}
+
+/** The niceness that everything measured gets: below 0 if this user may. */
+async function niceness(): Promise<number> {
+  const answer = await outputOf("nice", "-n", String(NICE), "nice");
+  return answer === String(NICE) ? NICE : 0;
+}
+
+/** Waits until no other benchmark runs on this machine, and keeps others waiting until the result is disposed of. */
+export async function takeTurn(): Promise<Disposable> {
+  const file = await Deno.open(LOCK, { create: true, write: true });
+  const waiting = setTimeout(() => console.error("Waiting for another benchmark on this machine to end …"), 500);
+  await file.lock(true);
+  clearTimeout(waiting);
+  // Closing the file releases the lock.
+  return { [Symbol.dispose]: () => file.close() };
 }
 
 /** Describes the machine as it is now. */
@@ -40,6 +59,7 @@ export async function describeMachine(): Promise<Machine> {
     kernel: `Linux ${kernel}`,
     congestionControl: await outputOf("sysctl", "-n", CONGESTION_CONTROL),
     nofile: await nofileLimit(),
+    nice: await niceness(),
     versions: {
       deno: Deno.version.deno,
       haproxy: await versionOf("haproxy", ["-v"], /version ([\d.]+)/),

@@ -7,7 +7,7 @@
 import { HELP, type Plan, readArgs } from "./args.ts";
 import type { Contestant } from "./contestants.ts";
 import { buildLoad, type IdleReport } from "./load.ts";
-import { describeMachine, type Machine, nofileLimit, outputOf, useCongestionControl } from "./machine.ts";
+import { describeMachine, type Machine, outputOf, takeTurn, useCongestionControl } from "./machine.ts";
 import { type Bench, Stage } from "./measure.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
 import { ContestantError } from "./proxy.ts";
@@ -37,17 +37,19 @@ async function run(plan: Plan): Promise<boolean> {
 }
 
 async function runIn(dir: string, plan: Plan): Promise<boolean> {
+  using _turn = await takeTurn();
   // The runner sleeps while others work; where it wakes must not be the proxy's core.
   await outputOf("taskset", "-acp", String(plan.loadCpu), String(Deno.pid));
   await using _congestion = await useCongestionControl(plan.congestionControl);
-  const nofile = await nofileLimit();
+  const machine = await describeMachine();
+  const { nofile, nice } = machine;
   const bench: Bench = {
     dir,
     program: await buildLoad(dir),
-    proxyPlace: { cpu: plan.proxyCpu, nofile },
-    loadPlace: { cpu: plan.loadCpu, nofile },
+    proxyPlace: { cpu: plan.proxyCpu, nofile, nice },
+    loadPlace: { cpu: plan.loadCpu, nofile, nice },
   };
-  const results: Results = { machine: await describeMachine(), rows: [], syscalls: [], memory: new Map(), text: [] };
+  const results: Results = { machine, rows: [], syscalls: [], memory: new Map(), text: [] };
   const done = await withSignals(async (stop) => {
     tell(results, describe(plan, results.machine));
     const isWhole = await measureRows(bench, plan, results, stop);
@@ -143,7 +145,7 @@ async function ofEach<T>(
 function describe(plan: Plan, machine: Machine): string {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   const contestants = plan.contestants.map((contestant) => `- ${contestant.name}: ${contestant.about}`).join("\n");
-  return `${machine.cpus} CPUs, ${machine.kernel}, ${machine.congestionControl}, ${machine.nofile} descriptors; ${versions}. ` +
+  return `${machine.cpus} CPUs, ${machine.kernel}, ${machine.congestionControl}, ${machine.nofile} descriptors, niceness ${machine.nice}; ${versions}. ` +
     `${plan.rounds} rounds of ${2 * plan.repeats} times ${plan.seconds} s.\n\n${contestants}`;
 }
 
