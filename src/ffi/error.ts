@@ -141,11 +141,18 @@ function placeOf(subject: ErrorSubject): string {
   ].filter((part) => part !== "").join(", ");
 }
 
+/** How the library words a refused address; of a range it names the one that failed. */
+const REFUSED_ADDRESS = /^Cannot listen on (\S+): (.+)$/s;
+const TAKEN_BY_US = "another listener has it";
+
 function bindMessage(subject: ErrorSubject, sysErrno: number, errno: string | null, detail: string): string {
+  const [, exact, why] = REFUSED_ADDRESS.exec(detail) ?? [];
+  const address = exact ?? subject.address ?? "an address";
   const place = placeOf(subject);
-  const where = `${subject.address ?? "an address"}${place === "" ? "" : ` for ${place}`}`;
-  const words = errno === null ? detail : `${errnoWords(sysErrno) || "the system refused"} (${errno})`;
-  const remedy = bindRemedy(errno, subject.address ?? "");
+  const where = `${address}${place === "" ? "" : ` for ${place}`}`;
+  if (why === TAKEN_BY_US) return `Cannot listen on ${where}: ${why}; remove one of the two, or change its address`;
+  const words = errno === null ? why ?? detail : `${errnoWords(sysErrno) || "the system refused"} (${errno})`;
+  const remedy = bindRemedy(errno, address);
   return `Cannot listen on ${where}: ${words}${remedy === "" ? "" : `; ${remedy}`}`;
 }
 
@@ -164,7 +171,7 @@ function bindRemedy(errno: string | null, address: string): string {
         return "";
     }
   }
-  const port = /(\d+)(?:-\d+)?$/.exec(address)?.[1] ?? "PORT";
+  const port = /\d+$/.exec(address)?.[0] ?? "PORT";
   switch (errno) {
     case "EADDRINUSE":
       return `see who holds it with: ss -ltnp 'sport = :${port}' (no process there: it is another Sluice)`;

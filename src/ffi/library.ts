@@ -75,8 +75,15 @@ function dlopen(path: string): Deno.DynamicLibrary<typeof SYMBOLS> {
   try {
     return Deno.dlopen(path, SYMBOLS);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new LibraryError(`Cannot load the data plane: Deno was not permitted to; add --allow-ffi=${path}`, {
+        cause,
+      });
+    }
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(
+      /^(?:Could not open library: )+/,
+      "",
+    );
     if (/cannot open shared object file|no such file/i.test(reason)) {
       throw new LibraryError(`Cannot load the data plane: ${path} must be there: it is not; ${BUILD}`, { cause });
     }

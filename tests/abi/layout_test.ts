@@ -56,4 +56,12 @@ describe("openLibrary", () => {
     const error = assertThrows(() => openLibrary(path), LibraryError);
     assertStringIncludes(error.message, `${path} must be there: it is not; run: deno task build`);
   });
+
+  it("says what permission is missing, and what is no library", () => {
+    const outside = assertThrows(() => openLibrary("/tmp/libsluice.so"), LibraryError);
+    assertStringIncludes(outside.message, "add --allow-ffi=/tmp/libsluice.so");
+    const folder = new URL("../../ffi/build/", import.meta.url).pathname;
+    const error = assertThrows(() => openLibrary(folder), LibraryError);
+    assertStringIncludes(error.message, `Cannot load the data plane from ${folder}`);
+  });
 });

@@ -21,8 +21,8 @@ function errorRecord(parts: { errno?: number; table?: number; record?: number; f
   return records;
 }
 
-function bindError(address: string, errno: number) {
-  const record = errorRecord({ errno, table: CONSTANTS.TABLE_LISTENER, record: 0, message: "bind failed" });
+function bindError(address: string, errno: number, message = "bind failed") {
+  const record = errorRecord({ errno, table: CONSTANTS.TABLE_LISTENER, record: 0, message });
   const describe = (): ErrorSubject => ({ tenant: "acme", listener: "web", address });
   return errorOfRecord("apply the configuration", CONSTANTS.E_BIND, record, describe);
 }
@@ -42,6 +42,25 @@ describe("errors of the data plane", () => {
     assertStringIncludes(elsewhere.message, "this machine has no such address");
     assertStringIncludes(bindError("unix:/run/x/a.sock", constants.errno.ENOENT).message, "create the folder first");
     assertStringIncludes(bindError("unix:/run/x/a.sock", constants.errno.EADDRINUSE).message, "ss -xlp");
+  });
+
+  it("name the one address of a range that failed, and a listener of our own that has it", () => {
+    const range = bindError(
+      "127.0.0.1:7000-7009",
+      constants.errno.EADDRINUSE,
+      "Cannot listen on 127.0.0.1:7003: Taken",
+    );
+    assertStringIncludes(
+      range.message,
+      "Cannot listen on 127.0.0.1:7003 for tenant acme, listener web: address already",
+    );
+    assertStringIncludes(range.message, "'sport = :7003'");
+    const ours = "Cannot listen on 127.0.0.1:7003: another listener has it";
+    assertEquals(
+      bindError("127.0.0.1:7000-7009", constants.errno.EADDRINUSE, ours).message,
+      "Cannot listen on 127.0.0.1:7003 for tenant acme, listener web: another listener has it; " +
+        "remove one of the two, or change its address",
+    );
   });
 
   it("name the record and the field of a refused blob", () => {
