@@ -175,3 +175,43 @@ e2e("access log: what ended before the end of the program is in the file", async
   assertEquals((await sluice.stop()).code, 0);
   assertEquals(sluice.matching({ code: "--" }).length, 200);
 });
+
+e2e("access log: a rotated file is left for a new one at SIGHUP", async (world) => {
+  const backend = await world.backend(echo);
+  const path = `${await world.tempDir()}/access.log`;
+  const config = withLog(oneTenant([backend.address]), { format: "json", access: { sink: `file:${path}` } });
+  const sluice = await world.sluice(config, { ownLog: true });
+  await session(world, sluice.address(), "before");
+  await eventually(() => Deno.readTextFileSync(path).includes('"bytes_up":6'));
+  Deno.renameSync(path, `${path}.1`);
+  await sluice.reload(config);
+  await session(world, sluice.address(), "after!!");
+  await eventually(() => Deno.readTextFileSync(path).includes('"bytes_up":7'));
+  assert(!Deno.readTextFileSync(`${path}.1`).includes('"bytes_up":7'));
+});
+
+e2e("access log: one that nobody reads slows no session, and not the end", async (world) => {
+  const backend = await world.backend(echo);
+  const path = `${await world.tempDir()}/access.fifo`;
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const reader = new Deno.Command("sh", {
+    args: ["-c", `exec 3<>"${path}"; echo open; exec sleep 600`],
+    stdout: "piped",
+  })
+    .spawn();
+  world.use({
+    [Symbol.asyncDispose]: async () => {
+      reader.kill("SIGKILL");
+      await reader.stdout.cancel();
+      await reader.status;
+    },
+  });
+  const sluice = await world.sluice(
+    withLog(oneTenant([backend.address]), { format: "json", access: { sink: `file:${path}` } }),
+    { ownLog: true },
+  );
+  for (let wave = 0; wave < 20; wave++) {
+    await Promise.all(Array.from({ length: 50 }, () => session(world, sluice.address(), "unread")));
+  }
+  assertEquals((await sluice.stop("SIGTERM", 10_000)).code, 0);
+});

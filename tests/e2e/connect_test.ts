@@ -101,3 +101,38 @@ e2e("connect: one dead endpoint does not disturb the sessions of another backend
   for (let turn = 0; turn < 20; turn++) await (await world.connect(sluice.address("globex"))).roundTrip();
   for (const client of stuck) client.close();
 });
+
+e2e(
+  "connect: a unix endpoint whose queue is full is given up within the timeout, and used again later",
+  async (world) => {
+    const path = `${await world.tempDir()}/full.sock`;
+    const listener = Deno.listen({ transport: "unix", path });
+    world.use({ [Symbol.dispose]: () => listener.close() });
+    const fillers = await fill(path);
+    world.use({ [Symbol.dispose]: () => fillers.forEach((filler) => filler.close()) });
+    const sluice = await world.sluice(oneTenant([`unix:${path}`], { timeouts: { connect: "500ms" } }));
+    assertEquals(await (await world.connect(sluice.address())).end(), "eof");
+    const record = await sluice.waitForRecord();
+    assert(record.code === "SC" || record.code === "sC", `the server's fault: ${record.code}`);
+
+    for (const _ of fillers) (await listener.accept()).close();
+    const client = await world.connect(sluice.address());
+    const server = await listener.accept();
+    await server.write(new TextEncoder().encode("room"));
+    assertEquals(await client.readText(4), "room");
+    server.close();
+  },
+);
+
+/** Connects to a unix socket until its queue is full. */
+async function fill(path: string): Promise<Deno.UnixConn[]> {
+  const fillers: Deno.UnixConn[] = [];
+  for (;;) {
+    try {
+      fillers.push(await Deno.connect({ transport: "unix", path }));
+    } catch (error) {
+      if (fillers.length === 0) throw error;
+      return fillers;
+    }
+  }
+}

@@ -45,7 +45,9 @@ e2e("demo: echo, two web sites that take turns, a limit, and an orderly end", as
     )
   );
 
-  await (await world.connect("127.0.0.1:7001")).roundTrip("hello, demo");
+  const echoed = await world.connect("127.0.0.1:7001");
+  await echoed.roundTrip("hello, demo");
+  echoed.close();
   const names = new Set<string>();
   for (let turn = 0; turn < 4; turn++) {
     const response = await fetch("http://127.0.0.1:8001/", { headers: { connection: "close" } });

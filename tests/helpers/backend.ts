@@ -35,6 +35,7 @@ export class Backend implements AsyncDisposable {
   readonly #takers: ((wire: Wire) => void)[] = [];
   readonly #failures: unknown[] = [];
   readonly #stop: () => Promise<void>;
+  #stopping = false;
 
   private constructor(address: string, behaviour: Behaviour | undefined, stop: () => Promise<void>) {
     this.address = address;
@@ -69,10 +70,16 @@ export class Backend implements AsyncDisposable {
   }
 
   async #acceptAll(listener: Deno.Listener<Deno.Conn>): Promise<void> {
-    try {
-      for await (const conn of listener) this.#take(new DenoWire(conn));
-    } catch (error) {
-      if (!isDisconnect(error)) this.#failures.push(error);
+    while (!this.#stopping) {
+      try {
+        this.#take(new DenoWire(await listener.accept()));
+      } catch (error) {
+        // A client that is gone before it is accepted says nothing about the listener.
+        if (!isDisconnect(error)) {
+          this.#failures.push(error);
+          return;
+        }
+      }
     }
   }
 
@@ -117,6 +124,7 @@ export class Backend implements AsyncDisposable {
    * @throws {AggregateError} with what its sessions failed of, disconnects aside.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
     const open = [...this.#open];
     this.#open.clear();
     for (const wire of open) wire.close();

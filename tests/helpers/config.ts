@@ -67,6 +67,7 @@ export interface TenantConfig extends TenantSettings {
 export interface Config {
   readonly version: 1;
   readonly workers?: number | "auto";
+  readonly tenants_dir?: string;
   readonly shutdown?: { readonly grace?: string };
   readonly log?: {
     readonly level?: "debug" | "info" | "warn" | "error";

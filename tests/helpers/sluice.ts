@@ -203,9 +203,9 @@ export class Sluice implements AsyncDisposable {
     writeConfig(this.#dir, config, this.#ownLog);
   }
 
-  /** Puts a new configuration in the file and in force: returns when the process says that it reloaded. */
-  async reload(config: Config | string): Promise<void> {
-    this.write(config);
+  /** Puts a new configuration in the file (if given) and in force: returns when the process says that it reloaded. */
+  async reload(config?: Config | string): Promise<void> {
+    if (config !== undefined) this.write(config);
     const before = this.#reloads(RELOADED);
     this.kill("SIGHUP");
     await eventually(() => this.#reloads(RELOADED) > before, { what: "the reload" });
