@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ * abi/decode: what a good blob gives, and for each rule a blob that breaks it and the field that is named. */
+#include "abi/decode.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "host.h"
+#include "test.h"
+
+#define TENANTS 2u
+
+/* A blob with something in every table. */
+static uint8_t *good_blob(uint64_t *size)
+{
+    static struct host_tenant tenants[TENANTS];
+    struct sluice_process_record process = host_process();
+    uint32_t removed[2] = {90, 91};
+    for (uint32_t i = 0; i < TENANTS; i++) {
+        tenants[i] = host_simple_tenant(i + 1, 8000 + i);
+        host_add_endpoint(&tenants[i], 0, host_unix("/run/back"));
+        host_add_backend(&tenants[i]);
+        host_add_endpoint(&tenants[i], 1, host_ipv6(9000));
+        host_add_listener(&tenants[i], host_abstract("front"), 1);
+        host_add_listener(&tenants[i], host_ipv6(7000 + 100 * i), 1)->port_last = 7009 + 100 * i;
+    }
+    struct host_change change = {
+        .process = &process, .tenants = tenants, .tenant_count = TENANTS, .removed = removed, .removed_count = 2};
+    return host_encode(&change, 77, size);
+}
+
+static struct sluice_blob_header *header_of(uint8_t *bytes)
+{
+    return (struct sluice_blob_header *)(void *)bytes;
+}
+
+/* A record in a blob. */
+static void *record_of(uint8_t *bytes, uint32_t table, uint32_t index)
+{
+    const struct sluice_table *at = &header_of(bytes)->tables[table];
+    return bytes + at->offset + (size_t)index * at->record_size;
+}
+
+/* Decodes bytes in memory that ends where they end, so that a sanitizer sees a read beyond. */
+static int decode(const uint8_t *bytes, uint64_t size, struct blob *blob, struct sluice_error *error)
+{
+    uint8_t *exact = malloc(size > 0 ? size : 1);
+    if (exact == NULL) {
+        abort();
+    }
+    memcpy(exact, bytes, size);
+    int result = blob_decode(exact, size, blob, error);
+    free(exact);
+    return result;
+}
+
+TEST(a_good_blob_gives_its_records)
+{
+    uint64_t size;
+    struct blob blob;
+    struct sluice_error error;
+    uint8_t *bytes = good_blob(&size);
+    REQUIRE(decode(bytes, size, &blob, &error) == SLUICE_OK);
+    CHECK_EQ(blob.generation, 77);
+    CHECK(blob.process != NULL && blob.process->access_sample_ppm == 1000000);
+    CHECK_EQ(blob.tenant_count, TENANTS);
+    CHECK_EQ(blob.removed_count, 2);
+    CHECK_EQ(blob.removed[1], 91);
+    CHECK_EQ(blob.listener_count, 3 * TENANTS);
+    CHECK_EQ(blob.backend_count, 2 * TENANTS);
+    CHECK_EQ(blob.endpoint_count, 3 * TENANTS);
+    CHECK_EQ(blob.tenants[1].first_listener, 3);
+    CHECK_EQ(blob.tenants[1].idle_ms, 600000);
+    CHECK_EQ(ntohs(blob.endpoints[3].address.ipv4.sin_port), 8001);
+    CHECK_EQ(blob.endpoints[1].address.any.sa_family, AF_UNIX);
+    CHECK_STRING(blob.endpoints[1].address.local.sun_path, "/run/back");
+    CHECK_EQ(blob.endpoints[1].address.length, offsetof(struct sockaddr_un, sun_path) + 10);
+    CHECK_EQ(blob.listeners[1].address.local.sun_path[0], '\0');
+    CHECK_STRING(blob.listeners[1].address.local.sun_path + 1, "front");
+    CHECK_EQ(blob.listeners[1].address.length, offsetof(struct sockaddr_un, sun_path) + 6);
+    CHECK_EQ(blob.listeners[2].record.port_last, 7009);
+    blob_free(&blob);
+    free(bytes);
+}
+
+TEST(a_blob_of_nothing_is_good)
+{
+    uint64_t size;
+    struct blob blob;
+    uint8_t *bytes = host_encode(&(struct host_change){0}, 5, &size);
+    CHECK_EQ(decode(bytes, size, &blob, NULL), SLUICE_OK);
+    CHECK(blob.process == NULL && blob.tenant_count == 0 && blob.removed_count == 0);
+    blob_free(&blob);
+    free(bytes);
+}
+
+TEST(no_length_but_the_whole_is_accepted)
+{
+    uint64_t size;
+    struct blob blob;
+    struct sluice_error error;
+    uint8_t *bytes = good_blob(&size);
+    for (uint64_t length = 0; length < size; length++) {
+        header_of(bytes)->total_size = size;
+        CHECK_EQ(decode(bytes, length, &blob, &error), SLUICE_E_BLOB);
+        /* Also when the header says that it is whole: then a table is outside, or a path. */
+        header_of(bytes)->total_size = length;
+        int result = decode(bytes, length, &blob, &error);
+        if (result == SLUICE_OK) {
+            CHECK(size - length < 8); /* only padding is missing */
+            blob_free(&blob);
+        }
+    }
+    free(bytes);
+}
+
+/* ---- One broken rule at a time ---- */
+
+/* Expects that a broken blob is refused, and for what. Frees it. */
+static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint32_t table, uint32_t record,
+                           const char *field)
+{
+    struct blob blob;
+    struct sluice_error error;
+    memset(&error, 0xee, sizeof error);
+    int result = decode(bytes, size, &blob, &error);
+    if (result != SLUICE_E_BLOB) {
+        TEST_FAIL("%s: decoding says %d", what, result);
+        if (result == SLUICE_OK) {
+            blob_free(&blob);
+        }
+    } else if (error.code != SLUICE_E_BLOB || error.table != table || error.record != record ||
+               strcmp(error.field, field) != 0 || error.message[0] == '\0') {
+        TEST_FAIL("%s: table %u, record %u, field \"%s\": %s", what, error.table, error.record, error.field,
+                  error.message);
+    }
+    free(bytes);
+}
+
+/* One row: record type, table, index, what is done to it, and the field that is named. */
+#define RULES(X)                                                                                                       \
+    X(sluice_process_record, PROCESS, 0, access_log = 2, "access_log")                                                 \
+    X(sluice_process_record, PROCESS, 0, access_sample_ppm = 1000001, "access_sample_ppm")                             \
+    X(sluice_process_record, PROCESS, 0, reserved0[1] = 1, "reserved0")                                                \
+    X(sluice_tenant_record, TENANT, 1, id = 0, "id")                                                                   \
+    X(sluice_tenant_record, TENANT, 1, flags = 2, "flags")                                                             \
+    X(sluice_tenant_record, TENANT, 1, on_limit = 2, "on_limit")                                                       \
+    X(sluice_tenant_record, TENANT, 1, reset_propagation = 3, "reset_propagation")                                     \
+    X(sluice_tenant_record, TENANT, 1, first_listener = 7, "listener_count")                                           \
+    X(sluice_tenant_record, TENANT, 1, listener_count = UINT32_MAX, "listener_count")                                  \
+    X(sluice_tenant_record, TENANT, 1, first_backend = UINT32_MAX, "backend_count")                                    \
+    X(sluice_tenant_record, TENANT, 1, backend_count = 3, "backend_count")                                             \
+    X(sluice_tenant_record, TENANT, 1, reserved0[0] = 1, "reserved0")                                                  \
+    X(sluice_tenant_record, TENANT, 1, connect_ms = UINT64_MAX, "connect_ms")                                          \
+    X(sluice_tenant_record, TENANT, 1, first_byte_ms = UINT64_MAX, "first_byte_ms")                                    \
+    X(sluice_tenant_record, TENANT, 1, idle_ms = UINT64_MAX, "idle_ms")                                                \
+    X(sluice_tenant_record, TENANT, 1, half_close_ms = UINT64_MAX, "half_close_ms")                                    \
+    X(sluice_tenant_record, TENANT, 1, max_duration_ms = UINT64_MAX, "max_duration_ms")                                \
+    X(sluice_tenant_record, TENANT, 1, drain_ms = UINT64_MAX, "drain_ms")                                              \
+    X(sluice_tenant_record, TENANT, 1, max_duration_jitter_ppm = 1000001, "max_duration_jitter_ppm")                   \
+    X(sluice_tenant_record, TENANT, 1, user_timeout_ms = UINT32_MAX, "user_timeout_ms")                                \
+    X(sluice_tenant_record, TENANT, 1, keepalive_idle_s = 32768, "keepalive_idle_s")                                   \
+    X(sluice_tenant_record, TENANT, 1, keepalive_interval_s = 0, "keepalive_idle_s")                                   \
+    X(sluice_tenant_record, TENANT, 1, keepalive_probes = 128, "keepalive_idle_s")                                     \
+    X(sluice_listener_record, LISTENER, 3, id = 0, "id")                                                               \
+    X(sluice_listener_record, LISTENER, 4, id = 2001, "id")                                                            \
+    X(sluice_listener_record, LISTENER, 3, backend = 1101, "backend")                                                  \
+    X(sluice_listener_record, LISTENER, 3, port_last = 1, "port_last")                                                 \
+    X(sluice_listener_record, LISTENER, 5, port_last = 65536, "port_last")                                             \
+    X(sluice_listener_record, LISTENER, 5, port_last = 7099, "port_last")                                              \
+    X(sluice_listener_record, LISTENER, 3, reserved0 = 1, "reserved0")                                                 \
+    X(sluice_listener_record, LISTENER, 3, address.family = 5, "address")                                              \
+    X(sluice_listener_record, LISTENER, 3, address.port = 65536, "address")                                            \
+    X(sluice_listener_record, LISTENER, 3, address.reserved0 = 1, "address")                                           \
+    X(sluice_listener_record, LISTENER, 4, address.path_length = 0, "address")                                         \
+    X(sluice_listener_record, LISTENER, 4, address.path_length = 1, "address")                                         \
+    X(sluice_listener_record, LISTENER, 4, address.path_length = 108, "address")                                       \
+    X(sluice_listener_record, LISTENER, 4, address.path_offset = UINT32_MAX, "address")                                \
+    X(sluice_backend_record, BACKEND, 2, id = 0, "id")                                                                 \
+    X(sluice_backend_record, BACKEND, 3, id = 2101, "id")                                                              \
+    X(sluice_backend_record, BACKEND, 2, balance = 2, "balance")                                                       \
+    X(sluice_backend_record, BACKEND, 2, attempts = 0, "attempts")                                                     \
+    X(sluice_backend_record, BACKEND, 2, attempts = 65, "attempts")                                                    \
+    X(sluice_backend_record, BACKEND, 2, endpoint_count = 4, "endpoint_count")                                         \
+    X(sluice_backend_record, BACKEND, 2, first_endpoint = UINT32_MAX, "endpoint_count")                                \
+    X(sluice_backend_record, BACKEND, 2, reserved1 = 1, "reserved0")                                                   \
+    X(sluice_endpoint_record, ENDPOINT, 3, id = 0, "id")                                                               \
+    X(sluice_endpoint_record, ENDPOINT, 3, weight = 65536, "weight")                                                   \
+    X(sluice_endpoint_record, ENDPOINT, 3, state = 2, "state")                                                         \
+    X(sluice_endpoint_record, ENDPOINT, 3, reserved0 = 1, "reserved0")                                                 \
+    X(sluice_endpoint_record, ENDPOINT, 3, address.port = 0, "address")                                                \
+    X(sluice_endpoint_record, ENDPOINT, 3, address.family = 0, "address")
+
+TEST(every_rule_of_a_record)
+{
+    uint64_t size;
+    unsigned rules = 0;
+#define CHECK_RULE(type, table, index, assignment, named)                                                              \
+    {                                                                                                                  \
+        uint8_t *bytes = good_blob(&size);                                                                             \
+        struct type *at = record_of(bytes, SLUICE_TABLE_##table, index);                                               \
+        at->assignment;                                                                                                \
+        expect_refused(#table " " #assignment, bytes, size, SLUICE_TABLE_##table, index, named);                       \
+        rules++;                                                                                                       \
+    }
+    RULES(CHECK_RULE)
+#undef CHECK_RULE
+    CHECK(rules > 40);
+}
+
+TEST(rules_of_paths_and_of_removed_tenants)
+{
+    uint64_t size;
+    uint8_t *bytes = good_blob(&size);
+    /* The path of tenant 1's endpoint stands behind the two listeners'. */
+    uint8_t *strings = record_of(bytes, SLUICE_TABLE_STRING, 0);
+    struct sluice_endpoint_record *endpoint = record_of(bytes, SLUICE_TABLE_ENDPOINT, 1);
+    strings[endpoint->address.path_offset + 3] = '\0';
+    expect_refused("a NUL in a path", bytes, size, SLUICE_TABLE_ENDPOINT, 1, "address");
+
+    bytes = good_blob(&size);
+    uint32_t *pair = record_of(bytes, SLUICE_TABLE_REMOVED, 1);
+    pair[0] = 0;
+    expect_refused("remove 0", bytes, size, SLUICE_TABLE_REMOVED, 1, "id");
+    bytes = good_blob(&size);
+    pair = record_of(bytes, SLUICE_TABLE_REMOVED, 1);
+    pair[1] = 1;
+    expect_refused("remove with a rest", bytes, size, SLUICE_TABLE_REMOVED, 1, "id");
+    bytes = good_blob(&size);
+    pair = record_of(bytes, SLUICE_TABLE_REMOVED, 1);
+    pair[0] = 90;
+    expect_refused("remove twice", bytes, size, SLUICE_TABLE_TENANT, UINT32_MAX, "id");
+    bytes = good_blob(&size);
+    pair = record_of(bytes, SLUICE_TABLE_REMOVED, 1);
+    pair[0] = 2;
+    expect_refused("change and remove", bytes, size, SLUICE_TABLE_TENANT, UINT32_MAX, "id");
+}
+
+TEST(every_rule_of_header_and_tables)
+{
+    uint64_t size;
+    uint32_t none = UINT32_MAX;
+    uint8_t *bytes = good_blob(&size);
+    header_of(bytes)->magic ^= 1;
+    expect_refused("magic", bytes, size, none, none, "magic");
+    bytes = good_blob(&size);
+    header_of(bytes)->abi_version++;
+    expect_refused("version", bytes, size, none, none, "abi_version");
+    bytes = good_blob(&size);
+    header_of(bytes)->total_size++;
+    expect_refused("total size", bytes, size, none, none, "total_size");
+    for (uint32_t table = 0; table < SLUICE_TABLE_COUNT; table++) {
+        bytes = good_blob(&size);
+        header_of(bytes)->tables[table].reserved0 = 1;
+        expect_refused("reserved", bytes, size, table, none, "reserved0");
+        static const uint32_t sizes[] = {0, 4, 12, UINT32_MAX - 7};
+        for (unsigned i = 0; i < 4; i++) {
+            bytes = good_blob(&size);
+            header_of(bytes)->tables[table].record_size = sizes[i];
+            expect_refused("record size", bytes, size, table, none, "record_size");
+        }
+        uint32_t offsets[] = {0, 4, 1000, (uint32_t)size, UINT32_MAX - 7};
+        for (unsigned i = 0; i < 5; i++) {
+            bytes = good_blob(&size);
+            header_of(bytes)->tables[table].offset = i == 2 ? header_of(bytes)->tables[table].offset + 4 : offsets[i];
+            expect_refused("offset", bytes, size, table, none, "offset");
+        }
+        bytes = good_blob(&size);
+        header_of(bytes)->tables[table].count = UINT32_MAX;
+        expect_refused("count", bytes, size, table, none, "offset");
+    }
+    bytes = good_blob(&size);
+    header_of(bytes)->tables[SLUICE_TABLE_PROCESS].count = 2;
+    expect_refused("two process records", bytes, size, SLUICE_TABLE_PROCESS, 1, "");
+}
+
+/* ---- Records of other versions ---- */
+
+/* A blob of one process record of another size; bytes beyond the library's are `fill`. */
+static uint8_t *other_size(uint32_t record_size, uint8_t fill, uint64_t *size)
+{
+    struct sluice_process_record process = host_process();
+    uint32_t offset = (uint32_t)sizeof(struct sluice_blob_header);
+    process.access_progress_ms = 5;
+    *size = offset + record_size;
+    uint8_t *bytes = calloc(1, *size);
+    if (bytes == NULL) {
+        abort();
+    }
+    struct sluice_blob_header header = {.magic = SLUICE_BLOB_MAGIC,
+                                        .abi_version = SLUICE_ABI_VERSION,
+                                        .total_size = *size,
+                                        .generation = 1,
+                                        .tables[SLUICE_TABLE_PROCESS] = {offset, 1, record_size, 0}};
+    memcpy(bytes, &header, sizeof header);
+    memset(bytes + offset, fill, record_size);
+    memcpy(bytes + offset, &process, record_size < sizeof process ? record_size : sizeof process);
+    return bytes;
+}
+
+TEST(a_longer_record_is_accepted_if_the_rest_is_zero)
+{
+    uint64_t size;
+    struct blob blob;
+    uint32_t known = sizeof(struct sluice_process_record);
+    uint8_t *bytes = other_size(known + 16, 0, &size);
+    CHECK_EQ(decode(bytes, size, &blob, NULL), SLUICE_OK);
+    CHECK_EQ(blob.process->access_progress_ms, 5);
+    blob_free(&blob);
+    free(bytes);
+    bytes = other_size(known + 16, 1, &size);
+    expect_refused("something unknown", bytes, size, SLUICE_TABLE_PROCESS, 0, "");
+    bytes = other_size(8192, 0, &size);
+    expect_refused("a very long record", bytes, size, SLUICE_TABLE_PROCESS, UINT32_MAX, "record_size");
+}
+
+TEST(a_shorter_record_reads_as_zero_beyond)
+{
+    uint64_t size;
+    struct blob blob;
+    uint8_t *bytes = other_size(8, 0, &size);
+    CHECK_EQ(decode(bytes, size, &blob, NULL), SLUICE_OK);
+    CHECK_EQ(blob.process->access_log, 1);
+    CHECK_EQ(blob.process->access_sample_ppm, 0);
+    CHECK_EQ(blob.process->access_progress_ms, 0);
+    blob_free(&blob);
+    free(bytes);
+}
