@@ -25,6 +25,7 @@ export class LineQueue {
   #waitingLines: number[] = [];
   #waitingBytes = 0;
   #dropped = 0;
+  #linesInWrite = 0;
   #writing: Promise<void> | null = null;
   /** A failed write left a part of a line behind. */
   #torn = false;
@@ -62,16 +63,25 @@ export class LineQueue {
     await this.#writing;
   }
 
+  /** Gives up on what is not written yet, the write under way included: it counts as dropped. Nothing may follow. */
+  abandon(): void {
+    this.#dropped += this.#waitingLines.reduce((sum, count) => sum + count, this.#linesInWrite);
+    this.#linesInWrite = 0;
+    this.#waiting = [];
+    this.#waitingLines = [];
+  }
+
   async #run(): Promise<void> {
     try {
       while (this.#waiting.length > 0) {
-        const { bytes, lines } = this.#take();
+        const bytes = this.#take();
         try {
           await this.#writeAll(bytes);
         } catch (error) {
-          this.#dropped += lines;
+          this.#dropped += this.#linesInWrite;
           this.#onError(error);
         }
+        this.#linesInWrite = 0;
         this.#waitingBytes -= bytes.length;
       }
     } finally {
@@ -80,7 +90,7 @@ export class LineQueue {
   }
 
   /** The next batch; its bytes count as waiting until they are written. */
-  #take(): { bytes: Uint8Array; lines: number } {
+  #take(): Uint8Array {
     let size = 0;
     let parts = 0;
     while (parts < this.#waiting.length) {
@@ -95,8 +105,8 @@ export class LineQueue {
       bytes.set(part, at);
       at += part.length;
     }
-    const lines = this.#waitingLines.splice(0, parts).reduce((sum, count) => sum + count, 0);
-    return { bytes, lines };
+    this.#linesInWrite = this.#waitingLines.splice(0, parts).reduce((sum, count) => sum + count, 0);
+    return bytes;
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {

@@ -107,9 +107,10 @@ class StreamSink implements Sink {
     clearTimeout(timer);
   }
 
-  /** Writes what is left, as long as the stream takes it, and closes. */
+  /** Writes what is left, as long as the stream takes it, drops the rest, and closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush(FLUSH_MS);
+    this.#queue.abandon();
     this.#close();
   }
 }

@@ -73,4 +73,18 @@ describe("LineQueue", () => {
     await queue.flush();
     assertEquals(stream.text, "to\nb\n");
   });
+
+  it("counts what it gives up on, the write under way included, once", async () => {
+    const stream = new HeldStream();
+    stream.isHeld = true;
+    const { queue } = queueOn(stream);
+    queue.push("under\nway\n", 2);
+    queue.push("waiting\n", 1);
+    queue.abandon();
+    assertEquals(queue.dropped, 3);
+    stream.failures.push(new Error("closed"));
+    stream.release();
+    await queue.flush();
+    assertEquals([stream.text, queue.dropped], ["", 3]);
+  });
 });
