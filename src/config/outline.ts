@@ -9,21 +9,7 @@ import { type EndpointAddress, type ListenAddress, parseEndpointAddress, parseLi
 import { entriesOf, isMapValue, textOf } from "./raw.ts";
 import { Refusal } from "./scalar.ts";
 import type { Path, Place, Source } from "./source.ts";
-
-/** A tenant as written, from the main file or a file of its own. */
-export interface TenantUnit {
-  /** NAME of its file; null for a tenant of the main file. */
-  readonly fileName: string | null;
-  readonly source: Source;
-  /** Path of the tenant in `source`; empty in a file of its own. */
-  readonly base: Path;
-  /** As written. */
-  readonly own: unknown;
-  /** With `defaults` beneath. */
-  readonly merged: unknown;
-  /** Where a part of `merged` is written: in the tenant, or in `defaults`. */
-  placeOf(path: Path): Place;
-}
+import type { TenantUnit } from "./unit.ts";
 
 /** A thing with an id, and where it is. */
 export interface Item {

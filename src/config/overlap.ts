@@ -54,7 +54,7 @@ export function findCollisions<C extends Claim>(claims: readonly C[]): Collision
 }
 
 /** Whether a client could reach both. `[::]` is bound for IPv6 and IPv4. */
-function sameHost(one: IpListen, other: IpListen): boolean {
+export function sameHost(one: IpListen, other: IpListen): boolean {
   return covers(one, other) || covers(other, one) ||
     (one.family === other.family && one.ip === other.ip && one.zone === other.zone);
 }

@@ -16,27 +16,37 @@ import { formatPlace, type Path, type Place, problemAt } from "./source.ts";
 
 /** Everything wrong between the parts of a configuration. */
 export function checkSemantics(outline: Outline): Problem[] {
-  const { tenants } = outline;
   return [
-    ...uniqueIds("tenant", tenants),
-    ...uniqueIds("shared listener", outline.listeners),
-    ...tenants.flatMap((tenant) => [
-      ...uniqueIds("listener", tenant.listeners),
-      ...uniqueIds("route", tenant.routes),
-      ...uniqueIds("backend", tenant.backends),
-      ...tenant.backends.flatMap((backend) => uniqueIds("endpoint", backend.endpoints)),
-      ...checkFileName(tenant),
-      ...checkReferences(tenant, outline),
-      ...checkBackends(tenant),
-      ...checkRoutes(tenant),
-    ]),
-    ...[...outline.listeners, ...tenants.flatMap((tenant) => tenant.listeners)].flatMap(checkProxyProtocol),
+    ...uniqueIds("tenant", outline.tenants),
+    ...checkSharedListeners(outline),
+    ...outline.tenants.flatMap((tenant) => checkTenantSemantics(tenant, outline)),
     ...checkTokens(outline),
     ...checkCollisions(outline),
   ];
 }
 
-function uniqueIds(kind: string, items: readonly Item[]): Problem[] {
+/** Everything wrong between the shared listeners. */
+export function checkSharedListeners(outline: Outline): Problem[] {
+  return [...uniqueIds("shared listener", outline.listeners), ...outline.listeners.flatMap(checkProxyProtocol)];
+}
+
+/** Everything wrong between the parts of one tenant; of `outline` the shared listeners are looked at. */
+export function checkTenantSemantics(tenant: TenantOutline, outline: Outline): Problem[] {
+  return [
+    ...uniqueIds("listener", tenant.listeners),
+    ...uniqueIds("route", tenant.routes),
+    ...uniqueIds("backend", tenant.backends),
+    ...tenant.backends.flatMap((backend) => uniqueIds("endpoint", backend.endpoints)),
+    ...checkFileName(tenant),
+    ...checkReferences(tenant, outline),
+    ...checkBackends(tenant),
+    ...checkRoutes(tenant),
+    ...tenant.listeners.flatMap(checkProxyProtocol),
+  ];
+}
+
+/** Ids of one kind that are there twice. */
+export function uniqueIds(kind: string, items: readonly Item[]): Problem[] {
   const holders = new Map<string, Item>();
   return items.flatMap((item) => {
     if (item.id === undefined) return [];
@@ -157,25 +167,52 @@ function checkTokens(outline: Outline): Problem[] {
   });
 }
 
-function checkCollisions(outline: Outline): Problem[] {
+/** Something that wants to listen. */
+export interface ListenClaim {
+  readonly address: ListenAddress;
+  /** Of the address in the files. */
+  readonly place: Place;
+  /** For messages. */
+  readonly who: string;
+}
+
+/** What the main file without its tenants wants to listen on. */
+export function claimsOfMain(outline: Pick<Outline, "main" | "listeners">): ListenClaim[] {
   const { main } = outline;
-  const claims: { address: ListenAddress; place: Place; who: string }[] = [];
-  const claim = (address: ListenAddress | undefined, place: Place, who: string) => {
-    if (address !== undefined) claims.push({ address, place, who });
-  };
-  const adminListen = readable(parseListenAddress, textOf(main.value["admin"], "listen"));
-  claim(adminListen, { source: main, path: ["admin", "listen"] }, "the admin API");
-  for (const { id, address, placeOf } of outline.listeners) claim(address, placeOf(["address"]), `listener ${id}`);
-  for (const tenant of outline.tenants) {
-    for (const { id, address, placeOf } of tenant.listeners) {
-      claim(address, placeOf(["address"]), `listener ${id} of tenant ${tenant.id}`);
-    }
+  const admin = readable(parseListenAddress, textOf(main.value["admin"], "listen"));
+  const claims: ListenClaim[] = admin === undefined
+    ? []
+    : [{ address: admin, place: { source: main, path: ["admin", "listen"] }, who: "the admin API" }];
+  for (const { id, address, placeOf } of outline.listeners) {
+    if (address !== undefined) claims.push({ address, place: placeOf(["address"]), who: `listener ${id}` });
   }
-  return findCollisions(claims).map(({ later, earlier }) => {
-    const why = explainCollision(later.address, earlier.address);
-    const message = `must be an address of its own: ${why}, by ${earlier.who} at ${formatPlace(earlier.place)}`;
-    return problemAt(later.place, message, "use another port or address");
-  });
+  return claims;
+}
+
+/** What a tenant wants to listen on. */
+export function claimsOfTenant(tenant: TenantOutline): ListenClaim[] {
+  return tenant.listeners.flatMap(({ id, address, placeOf }) =>
+    address === undefined
+      ? []
+      : [{ address, place: placeOf(["address"]), who: `listener ${id} of tenant ${tenant.id}` }]
+  );
+}
+
+/** The problem of a claim that comes too late. */
+export function collisionProblem(
+  later: ListenClaim,
+  earlier: { readonly address: ListenAddress; readonly who: string; readonly at: string },
+): Problem {
+  const why = explainCollision(later.address, earlier.address);
+  const message = `must be an address of its own: ${why}, by ${earlier.who} at ${earlier.at}`;
+  return problemAt(later.place, message, "use another port or address");
+}
+
+function checkCollisions(outline: Outline): Problem[] {
+  const claims = [...claimsOfMain(outline), ...outline.tenants.flatMap(claimsOfTenant)];
+  return findCollisions(claims).map(({ later, earlier }) =>
+    collisionProblem(later, { ...earlier, at: formatPlace(earlier.place) })
+  );
 }
 
 function textAt(value: unknown, path: Path): string | undefined {
