@@ -196,7 +196,8 @@ struct sluice_backend_record {
 
 /* State that an operator gives an endpoint. */
 #define SLUICE_ENDPOINT_READY 0u
-#define SLUICE_ENDPOINT_DRAIN 1u /* no new sessions, live ones go on */
+#define SLUICE_ENDPOINT_DRAIN 1u       /* no new sessions, live ones go on */
+#define SLUICE_ENDPOINT_MAINTENANCE 2u /* the same to the data plane; the control plane does not check its health */
 
 struct sluice_endpoint_record {
     uint32_t id;
@@ -304,14 +305,48 @@ struct sluice_log_notice {
     uint64_t value;
 };
 
+/* ---- Live sessions ------------------------------------------------------------------------------------------- */
+
+#define SLUICE_SESSION_CONNECTING 1u
+#define SLUICE_SESSION_RELAYING 2u
+#define SLUICE_SESSION_LINGERING 3u /* one side was aborted, the other still gets what was sent before that */
+
+/* A session that lives. */
+struct sluice_session_record {
+    struct sluice_log_session session; /* kind SLUICE_LOG_PROGRESS; the fields of its log record so far, no text */
+    uint32_t state;                    /* SLUICE_SESSION_* */
+    uint32_t reserved0;
+    uint64_t drain_in_ms; /* until it is closed as drained; SLUICE_NEVER: it is not being drained */
+};
+
+/* What the ids of a filter are of. */
+#define SLUICE_FILTER_ANY 0u /* no ids: sessions of everything */
+#define SLUICE_FILTER_TENANT 1u
+#define SLUICE_FILTER_BACKEND 2u
+#define SLUICE_FILTER_ENDPOINT 3u /* of the last attempt */
+
+/* Which sessions: those that meet everything it says. It is followed by id_count uint32_t in rising order; a session
+ * must be of one of them. An id stands for one object, so those of endpoints also say backend and tenant; of several
+ * that had one name (removed and added again, or one name for more than one address) each has its own. */
+struct sluice_session_filter {
+    uint32_t id_kind; /* SLUICE_FILTER_* */
+    uint32_t id_count;
+    uint32_t source_family; /* client addresses by prefix: SLUICE_FAMILY_*; SLUICE_FAMILY_NONE: all */
+    uint32_t source_bits;   /* 0..32 or 0..128; 0 for unix */
+    uint8_t source_ip[16];  /* as in sluice_address; bits beyond the prefix are not looked at */
+    uint64_t older_than_ms; /* accepted at least so long ago */
+    uint8_t session[16];    /* ULID of one session; all zero: any */
+};
+
 /* ---- Statistics ---------------------------------------------------------------------------------------------- */
 
 /* Upper bounds of the duration buckets in microseconds; one more bucket holds what is above the last. */
 #define SLUICE_BUCKET_LIST(X)                                                                                          \
     X(100)                                                                                                             \
     X(250)                                                                                                             \
-    X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000) X(2500000)      \
-        X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
+    X(500)                                                                                                             \
+    X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000) X(2500000) X(5000000)  \
+        X(10000000) X(60000000) X(600000000) X(3600000000)
 #define SLUICE_BUCKET_COUNT 20
 
 struct sluice_tenant_stats {
@@ -407,8 +442,21 @@ SLUICE_API int32_t sluice_engine_stop(struct sluice_engine *engine);
 /* Frees the engine; only in state CREATED or STOPPED. */
 SLUICE_API int32_t sluice_engine_destroy(struct sluice_engine *engine);
 
-/* Closes every live session of a tenant (0: of all) as killed. Returns how many workers were told. */
-SLUICE_API int32_t sluice_sessions_kill(struct sluice_engine *engine, uint32_t tenant);
+/* Live sessions. `filter` is a sluice_session_filter with its ids, filter_size bytes with them. Sessions that begin or
+ * end meanwhile may be met or not; each other one is met once. Workers look at a bounded number of slots a turn.
+ *
+ * Reads sluice_session_records, as many as size_bytes hold, from `cursor` on: 0, or what an earlier call put into
+ * *next_cursor, which is 0 at the end. Returns how many. */
+SLUICE_API int32_t sluice_sessions_read(struct sluice_engine *engine, const void *filter, uint64_t filter_size,
+                                        uint64_t cursor, void *records, uint64_t size_bytes, void *next_cursor);
+
+/* Closes them as killed. Returns how many. */
+SLUICE_API int64_t sluice_sessions_kill(struct sluice_engine *engine, const void *filter, uint64_t filter_size);
+
+/* Gives them a deadline of now + grace_ms, unless they have an earlier one; then they are closed as drained. With 0
+ * they are closed now. Returns how many sessions that is. */
+SLUICE_API int64_t sluice_sessions_drain(struct sluice_engine *engine, const void *filter, uint64_t filter_size,
+                                         uint64_t grace_ms);
 
 /* Moves log records of all workers into `buffer`, whole records only. Returns bytes; 0 when there is none. */
 SLUICE_API int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, uint64_t size_bytes);

@@ -187,7 +187,7 @@ static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint
     X(sluice_backend_record, BACKEND, 2, reserved1 = 1, "reserved0")                                                   \
     X(sluice_endpoint_record, ENDPOINT, 3, id = 0, "id")                                                               \
     X(sluice_endpoint_record, ENDPOINT, 3, weight = 65536, "weight")                                                   \
-    X(sluice_endpoint_record, ENDPOINT, 3, state = 2, "state")                                                         \
+    X(sluice_endpoint_record, ENDPOINT, 3, state = 3, "state")                                                         \
     X(sluice_endpoint_record, ENDPOINT, 3, reserved0 = 1, "reserved0")                                                 \
     X(sluice_endpoint_record, ENDPOINT, 3, address.port = 0, "address")                                                \
     X(sluice_endpoint_record, ENDPOINT, 3, address.family = 0, "address")

@@ -73,7 +73,12 @@ TEST(states_follow_each_other_and_other_calls_are_refused)
     CHECK_EQ(state_of(engine), SLUICE_STATE_DRAINING);
     CHECK_EQ(sluice_engine_stop(engine), SLUICE_OK);
     CHECK_EQ(state_of(engine), SLUICE_STATE_STOPPED);
-    CHECK_EQ(sluice_sessions_kill(engine, 0), SLUICE_E_STATE);
+    struct sluice_session_filter all = {0};
+    struct sluice_session_record record;
+    uint64_t next;
+    CHECK_EQ(sluice_sessions_kill(engine, &all, sizeof all), SLUICE_E_STATE);
+    CHECK_EQ(sluice_sessions_drain(engine, &all, sizeof all, 1), SLUICE_E_STATE);
+    CHECK_EQ(sluice_sessions_read(engine, &all, sizeof all, 0, &record, sizeof record, &next), SLUICE_E_STATE);
     CHECK_EQ(sluice_engine_destroy(engine), SLUICE_OK);
     free(blob);
 }
@@ -232,35 +237,6 @@ TEST(stop_closes_what_is_alive_and_says_so)
     }
     free(scene.host.sessions);
     close(scene.backend);
-}
-
-TEST(kill_ends_one_tenants_sessions_or_all)
-{
-    struct peer_echo *echo = peer_echo_start();
-    struct host_tenant tenants[2] = {host_simple_tenant(1, peer_echo_port(echo)),
-                                     host_simple_tenant(2, peer_echo_port(echo))};
-    struct host host;
-    REQUIRE(host_open(&host, 2, tenants, 2) == SLUICE_OK);
-    int first = peer_connect(host_port(&host, host_listener_id(&tenants[0], 0)));
-    int second = peer_connect(host_port(&host, host_listener_id(&tenants[1], 0)));
-    CHECK(scene_echoes(first, "1") && scene_echoes(second, "2"));
-    CHECK_EQ(sluice_sessions_kill(host.engine, 1), 2);
-    CHECK_STRING(peer_fate(first, 10000), "end");
-    CHECK(scene_echoes(second, "still"));
-    struct sluice_log_session session;
-    CHECK(host_next_session(&host, &session));
-    CHECK_EQ(session.tenant, 1);
-    CHECK_EQ(session.reason, SLUICE_REASON_KILLED);
-    CHECK_STRING(host_code(session.code), "KD");
-    CHECK_EQ(sluice_sessions_kill(host.engine, 0), 2);
-    CHECK_STRING(peer_fate(second, 10000), "end");
-    CHECK(host_next_session(&host, &session));
-    CHECK_EQ(session.tenant, 2);
-    close(first);
-    close(second);
-    CHECK_STRING(host_verify(&host), "");
-    CHECK_STRING(host_close(&host), "");
-    peer_echo_stop(echo);
 }
 
 TEST(engines_come_and_go_without_leaving_anything)

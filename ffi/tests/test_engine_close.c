@@ -310,6 +310,11 @@ static void spoil_state(struct host_tenant *tenant)
     tenant->backends[0].endpoints[0].record.state = SLUICE_ENDPOINT_DRAIN;
 }
 
+static void spoil_by_maintenance(struct host_tenant *tenant)
+{
+    tenant->backends[0].endpoints[0].record.state = SLUICE_ENDPOINT_MAINTENANCE;
+}
+
 static void spoil_cap(struct host_tenant *tenant)
 {
     tenant->backends[0].endpoints[0].record.max_connections = 0;
@@ -319,5 +324,6 @@ TEST(a_backend_without_a_usable_endpoint)
 {
     no_endpoint(spoil_weight);
     no_endpoint(spoil_state);
+    no_endpoint(spoil_by_maintenance);
     no_endpoint(spoil_cap);
 }

@@ -205,3 +205,39 @@ TEST(random_takes_and_gives_agree_with_the_model)
     CHECK(slab.chunk_count <= 1);
     slab_destroy(&slab);
 }
+
+TEST(a_walk_stops_when_its_budget_is_spent_and_goes_on_from_there)
+{
+    slab_init(&slab, OBJECT_BYTES);
+    for (unsigned i = 0; i < 2500; i++) {
+        REQUIRE(take(&taken[i], 1));
+    }
+    for (unsigned i = 0; i < 2500; i++) {
+        if (i != 0 && i != 1999) {
+            slab_give(&slab, taken[i].index);
+        }
+    }
+    uint32_t index = 0;
+    unsigned seen = 0;
+    unsigned parts = 0;
+    while (index != SLAB_NONE && parts < 100) {
+        uint32_t budget = 300;
+        while (slab_walk(&slab, &index, &budget) != NULL) {
+            CHECK(index == 0 || index == 1999);
+            index++;
+            seen++;
+        }
+        CHECK(budget == 0 || index == SLAB_NONE);
+        parts++;
+    }
+    CHECK_EQ(seen, 2);
+    CHECK_EQ(parts, 7); /* 2,048 places in the two chunks with objects, 300 at a time; the third chunk costs nothing */
+    uint32_t none = SLAB_NONE;
+    uint32_t budget = 1;
+    CHECK(slab_walk(&slab, &none, &budget) == NULL);
+    CHECK_EQ(none, SLAB_NONE);
+    CHECK_EQ(budget, 1);
+    slab_give(&slab, taken[0].index);
+    slab_give(&slab, taken[1999].index);
+    slab_destroy(&slab);
+}

@@ -96,9 +96,40 @@ int32_t sluice_engine_destroy(struct sluice_engine *engine)
     return engine == NULL ? SLUICE_E_ARGUMENT : engine_destroy(engine);
 }
 
-int32_t sluice_sessions_kill(struct sluice_engine *engine, uint32_t tenant)
+int32_t sluice_sessions_read(struct sluice_engine *engine, const void *filter, uint64_t filter_size, uint64_t cursor,
+                             void *records, uint64_t size_bytes, void *next_cursor)
 {
-    return engine == NULL ? SLUICE_E_ARGUMENT : engine_kill(engine, tenant);
+    struct session_filter checked;
+    uint64_t next = 0;
+    if (engine == NULL || records == NULL || (uintptr_t)records % _Alignof(struct sluice_session_record) != 0 ||
+        next_cursor == NULL || !session_filter_read(filter, filter_size, &checked)) {
+        return SLUICE_E_ARGUMENT;
+    }
+    uint64_t room = size_bytes / sizeof(struct sluice_session_record);
+    if (room == 0) {
+        return SLUICE_E_BUFFER;
+    }
+    int32_t count = sessions_read(engine, &checked, cursor, records, room < INT32_MAX ? room : INT32_MAX, &next);
+    memcpy(next_cursor, &next, sizeof(next));
+    return count;
+}
+
+int64_t sluice_sessions_kill(struct sluice_engine *engine, const void *filter, uint64_t filter_size)
+{
+    struct session_filter checked;
+    if (engine == NULL || !session_filter_read(filter, filter_size, &checked)) {
+        return SLUICE_E_ARGUMENT;
+    }
+    return sessions_kill(engine, &checked);
+}
+
+int64_t sluice_sessions_drain(struct sluice_engine *engine, const void *filter, uint64_t filter_size, uint64_t grace_ms)
+{
+    struct session_filter checked;
+    if (engine == NULL || !session_filter_read(filter, filter_size, &checked)) {
+        return SLUICE_E_ARGUMENT;
+    }
+    return sessions_drain(engine, &checked, grace_ms);
 }
 
 int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, uint64_t size_bytes)

@@ -224,7 +224,7 @@ static int read_endpoints(struct decoder *decoder, struct blob *blob)
         if (record->weight > UINT16_MAX) {
             return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "weight", "Must be 0 to 65535");
         }
-        if (record->state > SLUICE_ENDPOINT_DRAIN) {
+        if (record->state > SLUICE_ENDPOINT_MAINTENANCE) {
             return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "state", "State %u is not known", record->state);
         }
         if (record->reserved0 != 0) {

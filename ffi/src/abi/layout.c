@@ -148,6 +148,19 @@ static const struct row rows[] = {
     FIELD(log_notice, notice)
     FIELD(log_notice, tenant)
     FIELD(log_notice, value)
+    RECORD(session_record)
+    FIELD(session_record, session)
+    FIELD(session_record, state)
+    FIELD(session_record, reserved0)
+    FIELD(session_record, drain_in_ms)
+    RECORD(session_filter)
+    FIELD(session_filter, id_kind)
+    FIELD(session_filter, id_count)
+    FIELD(session_filter, source_family)
+    FIELD(session_filter, source_bits)
+    FIELD(session_filter, source_ip)
+    FIELD(session_filter, older_than_ms)
+    FIELD(session_filter, session)
     RECORD(tenant_stats)
     FIELD(tenant_stats, id)
     FIELD(tenant_stats, reserved0)
@@ -234,10 +247,18 @@ static const struct row rows[] = {
     CONST(BALANCE_LEAST_CONNECTIONS)
     CONST(ENDPOINT_READY)
     CONST(ENDPOINT_DRAIN)
+    CONST(ENDPOINT_MAINTENANCE)
     CONST(CODE_COUNT)
     CONST(LOG_SESSION)
     CONST(LOG_PROGRESS)
     CONST(LOG_NOTICE)
+    CONST(SESSION_CONNECTING)
+    CONST(SESSION_RELAYING)
+    CONST(SESSION_LINGERING)
+    CONST(FILTER_ANY)
+    CONST(FILTER_TENANT)
+    CONST(FILTER_BACKEND)
+    CONST(FILTER_ENDPOINT)
     CONST(NOTICE_ACCEPT_PAUSED)
     CONST(NOTICE_ACCEPT_RESUMED)
     CONST(BUCKET_COUNT)
@@ -263,6 +284,8 @@ _Static_assert(sizeof(struct sluice_endpoint_record) % 8 == 0, "records are a mu
 _Static_assert(sizeof(struct sluice_log_header) % 8 == 0, "records are a multiple of 8");
 _Static_assert(sizeof(struct sluice_log_session) % 8 == 0, "records are a multiple of 8");
 _Static_assert(sizeof(struct sluice_log_notice) % 8 == 0, "records are a multiple of 8");
+_Static_assert(sizeof(struct sluice_session_record) % 8 == 0, "records are a multiple of 8");
+_Static_assert(sizeof(struct sluice_session_filter) % 8 == 0, "records are a multiple of 8");
 _Static_assert(sizeof(struct sluice_tenant_stats) % 8 == 0, "records are a multiple of 8");
 _Static_assert(sizeof(struct sluice_listener_stats) % 8 == 0, "records are a multiple of 8");
 _Static_assert(sizeof(struct sluice_endpoint_stats) % 8 == 0, "records are a multiple of 8");

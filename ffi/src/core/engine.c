@@ -162,15 +162,6 @@ int engine_drain(struct sluice_engine *engine, uint64_t grace_ms)
     return SLUICE_OK;
 }
 
-int engine_kill(struct sluice_engine *engine, uint32_t tenant)
-{
-    if (engine->state != SLUICE_STATE_RUNNING && engine->state != SLUICE_STATE_DRAINING) {
-        return SLUICE_E_STATE;
-    }
-    engine_ask(engine, MESSAGE_KILL, tenant, NULL);
-    return (int)engine->worker_count;
-}
-
 int engine_stop(struct sluice_engine *engine)
 {
     if (engine->state != SLUICE_STATE_RUNNING && engine->state != SLUICE_STATE_DRAINING) {

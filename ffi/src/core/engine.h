@@ -11,6 +11,7 @@
 #include "core/bindings.h"
 #include "core/mailbox.h"
 #include "core/worker.h"
+#include "path/session_filter.h"
 #include "sluice.h"
 #include "sys/id_map.h"
 
@@ -33,7 +34,6 @@ int engine_create(const struct sluice_engine_options *options, struct sluice_eng
                   struct sluice_error *error);
 int engine_start(struct sluice_engine *engine, struct sluice_error *error);
 int engine_drain(struct sluice_engine *engine, uint64_t grace_ms);
-int engine_kill(struct sluice_engine *engine, uint32_t tenant);
 int engine_stop(struct sluice_engine *engine);
 int engine_destroy(struct sluice_engine *engine);
 void engine_status(struct sluice_engine *engine, struct sluice_engine_status *status);
@@ -44,6 +44,14 @@ int engine_ask(struct sluice_engine *engine, enum message_kind kind, uint64_t ar
 
 /* Frees replaced versions that nobody uses any more; returns how many are still in use. */
 uint64_t engine_collect(struct sluice_engine *engine);
+
+/* ---- core/sessions: live sessions ---- */
+
+/* Each asks the workers until they have walked over all of their sessions. */
+int32_t sessions_read(struct sluice_engine *engine, const struct session_filter *filter, uint64_t cursor,
+                      struct sluice_session_record *records, uint64_t room, uint64_t *next_cursor);
+int64_t sessions_kill(struct sluice_engine *engine, const struct session_filter *filter);
+int64_t sessions_drain(struct sluice_engine *engine, const struct session_filter *filter, uint64_t grace_ms);
 
 /* ---- core/report: statistics ---- */
 

@@ -12,13 +12,14 @@
 #include <stdint.h>
 
 struct change;
+struct session_scan;
 
 enum message_kind {
     MESSAGE_BIND,   /* open the change's new listeners; answers 0 or -errno */
     MESSAGE_UNBIND, /* close them again */
     MESSAGE_COMMIT, /* put the change in force */
     MESSAGE_DRAIN,  /* accept no more, end sessions within `argument` ms */
-    MESSAGE_KILL,   /* end the sessions of tenant `argument`, or of all when it is 0 */
+    MESSAGE_SCAN,   /* a turn's part of the walk over live sessions that `scan` describes */
     MESSAGE_STOP,   /* end everything; the thread returns */
 };
 
@@ -45,6 +46,7 @@ struct message {
     enum message_kind kind;
     uint64_t argument;
     struct change *change;
+    struct session_scan *scan; /* this worker's own */
     struct round *round;
 };
 

@@ -15,6 +15,7 @@
 #include "core/apply.h"
 #include "path/listener.h"
 #include "path/session.h"
+#include "path/session_scan.h"
 #include "sys/clock.h"
 
 #define TIMER_BUDGET 1024u /* timers that fire in one turn at the most; a storm of them is spread over turns */
@@ -94,8 +95,8 @@ static void handle(struct worker *worker, struct message *message)
         stop_accepting(path);
         session_drain_all(path, message->argument);
         break;
-    case MESSAGE_KILL:
-        session_close_all(path, (uint32_t)message->argument, SLUICE_REASON_KILLED);
+    case MESSAGE_SCAN:
+        session_scan_turn(path, message->scan);
         break;
     case MESSAGE_STOP:
         worker->stopping = true;
@@ -206,7 +207,7 @@ static void tear_down(struct worker *worker)
     while (!list_empty(&path->listeners)) {
         listener_close(path, container_of(path->listeners.next, struct listener_socket, node), false);
     }
-    session_close_all(path, 0, SLUICE_REASON_DRAINED);
+    session_close_all(path, SLUICE_REASON_DRAINED);
     session_free_dead(path);
     publish(path, 0);
     path_destroy(path);

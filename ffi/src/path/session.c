@@ -305,8 +305,7 @@ void session_free_dead(struct path *path)
 
 /* ---- Drain and kill ---- */
 
-/* Gives a session until now + grace_ms, unless it has less already. */
-static void drain_session(struct path *path, struct session *session, uint64_t grace_ms)
+void session_drain(struct path *path, struct session *session, uint64_t grace_ms)
 {
     uint64_t at_ms = add_saturating_u64(path->now_ms, grace_ms);
     if (session->drain_at_ms == 0 || at_ms < session->drain_at_ms) {
@@ -321,7 +320,7 @@ void session_drain_view(struct path *path, struct tenant_view *view, bool all)
     for (struct list *node = view->sessions.next; node != &view->sessions; node = node->next) {
         struct session *session = container_of(node, struct session, siblings);
         if (all || session->listener->gone || (session->backend != NULL && session->backend->gone)) {
-            drain_session(path, session, grace_ms);
+            session_drain(path, session, grace_ms);
         }
     }
 }
@@ -331,16 +330,16 @@ void session_drain_all(struct path *path, uint64_t grace_ms)
     uint32_t index = 0;
     for (struct session *session; (session = slab_next(&path->sessions, &index)) != NULL; index++) {
         if (session->state != SESSION_CLOSED) {
-            drain_session(path, session, grace_ms);
+            session_drain(path, session, grace_ms);
         }
     }
 }
 
-void session_close_all(struct path *path, uint32_t tenant, enum sluice_reason reason)
+void session_close_all(struct path *path, enum sluice_reason reason)
 {
     uint32_t index = 0;
     for (struct session *session; (session = slab_next(&path->sessions, &index)) != NULL; index++) {
-        if (session->state != SESSION_CLOSED && (tenant == 0 || session->view->tenant->id == tenant)) {
+        if (session->state != SESSION_CLOSED) {
             session_close(path, session, (struct session_end){.reason = reason, .phase = session_phase(session)});
         }
     }

@@ -129,6 +129,9 @@ void session_timer(struct timer *timer, void *path);
  * deadline came into being; activity alone needs no call. */
 void session_arm(struct path *path, struct session *session);
 
+/* What there is to tell of a session now: the fields of its log record. */
+void session_describe(const struct path *path, const struct session *session, struct sluice_log_session *record);
+
 /* Writes the session's log record: kind SLUICE_LOG_SESSION at its end, SLUICE_LOG_PROGRESS while it lives. */
 void session_log(struct path *path, const struct session *session, uint16_t kind, enum sluice_reason reason,
                  uint32_t code);
@@ -168,7 +171,10 @@ void session_drain_view(struct path *path, struct tenant_view *view, bool all);
 /* Every session of the worker gets a drain deadline of now + grace_ms (0: is closed now), unless it has an earlier. */
 void session_drain_all(struct path *path, uint64_t grace_ms);
 
-/* Closes the sessions of a tenant, or all when it is 0. */
-void session_close_all(struct path *path, uint32_t tenant, enum sluice_reason reason);
+/* Gives a session until now + grace_ms, unless it has less already. */
+void session_drain(struct path *path, struct session *session, uint64_t grace_ms);
+
+/* Closes every session of the worker. */
+void session_close_all(struct path *path, enum sluice_reason reason);
 
 #endif

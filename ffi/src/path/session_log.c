@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A session's record in the log ring: what the control plane makes the access log from. */
+ * What there is to tell of a session: its record in the log ring, which the control plane makes the access log from,
+ * and for readers of live sessions. */
 #include <string.h>
 
 #include "path/session.h"
@@ -22,17 +23,13 @@ static bool wanted(struct path *path, const struct session *session, uint16_t ki
     return sample_ppm >= 1000000u || path_random(path) % 1000000u < sample_ppm;
 }
 
-void session_log(struct path *path, const struct session *session, uint16_t kind, enum sluice_reason reason,
-                 uint32_t code)
+void session_describe(const struct path *path, const struct session *session, struct sluice_log_session *record)
 {
-    if (!wanted(path, session, kind)) {
-        return;
-    }
     const struct side *client = &session->side[CLIENT];
     const struct side *endpoint = &session->side[ENDPOINT];
     bool was_connected = session->connected_ns != 0;
-    struct sluice_log_session record = {
-        .header = {.size = sizeof(record), .kind = kind, .worker = (uint16_t)path->worker},
+    *record = (struct sluice_log_session){
+        .header = {.size = sizeof(*record), .kind = SLUICE_LOG_PROGRESS, .worker = (uint16_t)path->worker},
         .tenant = session->view->tenant->id,
         .listener = session->listener->id,
         .backend = session->backend != NULL ? session->backend->id : 0,
@@ -40,8 +37,6 @@ void session_log(struct path *path, const struct session *session, uint16_t kind
         .attempts = session->attempts,
         .client_family = session->client_family,
         .client_port = session->client_port,
-        .reason = (uint32_t)reason,
-        .code = code,
         .bytes_up = session->direction[UP].bytes,
         .bytes_down = session->direction[DOWN].bytes,
         .queue_us = SLUICE_NEVER,
@@ -51,8 +46,21 @@ void session_log(struct path *path, const struct session *session, uint16_t kind
         .rtt_client_us = client->local ? 0 : net_rtt_us(client->fd),
         .rtt_server_us = was_connected && !endpoint->local ? net_rtt_us(endpoint->fd) : 0,
     };
-    memcpy(record.session, session->id, sizeof(record.session));
-    memcpy(record.client_ip, session->client_ip, sizeof(record.client_ip));
+    memcpy(record->session, session->id, sizeof(record->session));
+    memcpy(record->client_ip, session->client_ip, sizeof(record->client_ip));
+}
+
+void session_log(struct path *path, const struct session *session, uint16_t kind, enum sluice_reason reason,
+                 uint32_t code)
+{
+    if (!wanted(path, session, kind)) {
+        return;
+    }
+    struct sluice_log_session record;
+    session_describe(path, session, &record);
+    record.header.kind = kind;
+    record.reason = (uint32_t)reason;
+    record.code = code;
     struct log_part part = {&record, sizeof(record)};
     log_ring_write(path->log, &part, 1);
 }

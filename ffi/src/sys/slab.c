@@ -185,7 +185,7 @@ void *slab_get(struct slab *slab, uint32_t index, uint32_t generation)
     return object_at(slab, chunk, place);
 }
 
-void *slab_next(struct slab *slab, uint32_t *index)
+void *slab_walk(struct slab *slab, uint32_t *index, uint32_t *budget)
 {
     uint32_t place = *index & CHUNK_MASK;
     for (uint32_t number = *index >> CHUNK_SHIFT; number < SLAB_MAX_CHUNKS; number++, place = 0) {
@@ -194,13 +194,24 @@ void *slab_next(struct slab *slab, uint32_t *index)
             continue;
         }
         for (; place < chunk->fresh; place++) {
+            *index = number << CHUNK_SHIFT | place;
+            if (*budget == 0) {
+                return NULL;
+            }
+            --*budget;
             if (chunk->generation[place] != 0) {
-                *index = number << CHUNK_SHIFT | place;
                 return object_at(slab, chunk, place);
             }
         }
     }
+    *index = SLAB_NONE;
     return NULL;
+}
+
+void *slab_next(struct slab *slab, uint32_t *index)
+{
+    uint32_t all = UINT32_MAX; /* more than there are places */
+    return slab_walk(slab, index, &all);
 }
 
 size_t slab_bytes(const struct slab *slab)

@@ -45,6 +45,10 @@ void *slab_get(struct slab *slab, uint32_t index, uint32_t generation);
 /* The first object in use with an index >= *index, whose index goes to *index; NULL when there is none. */
 void *slab_next(struct slab *slab, uint32_t *index);
 
+/* The same within a budget: each place that it looks at takes one off. NULL when there is no such object (*index is
+ * SLAB_NONE), or with *budget 0, when the walk goes on at *index. */
+void *slab_walk(struct slab *slab, uint32_t *index, uint32_t *budget);
+
 /* Bytes mapped. */
 size_t slab_bytes(const struct slab *slab);
 

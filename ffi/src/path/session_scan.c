@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * The parts of a walk over live sessions. Called by core/worker on the worker's thread. */
+#include "path/session_scan.h"
+
+static uint32_t public_state(const struct session *session)
+{
+    switch (session->state) {
+    case SESSION_RELAYING:
+        return SLUICE_SESSION_RELAYING;
+    case SESSION_LINGERING:
+        return SLUICE_SESSION_LINGERING;
+    default:
+        return SLUICE_SESSION_CONNECTING;
+    }
+}
+
+static void read_session(const struct path *path, const struct session *session, struct sluice_session_record *record)
+{
+    *record = (struct sluice_session_record){.state = public_state(session), .drain_in_ms = SLUICE_NEVER};
+    session_describe(path, session, &record->session);
+    if (session->drain_at_ms != 0) {
+        record->drain_in_ms = session->drain_at_ms > path->now_ms ? session->drain_at_ms - path->now_ms : 0;
+    }
+}
+
+static void close_session(struct path *path, struct session *session, enum sluice_reason reason)
+{
+    session_close(path, session, (struct session_end){.reason = reason, .phase = session_phase(session)});
+}
+
+static void act(struct path *path, struct session *session, struct session_scan *scan)
+{
+    switch (scan->action) {
+    case SESSION_SCAN_READ:
+        read_session(path, session, &scan->records[scan->hits]);
+        break;
+    case SESSION_SCAN_KILL:
+        close_session(path, session, SLUICE_REASON_KILLED);
+        break;
+    case SESSION_SCAN_DRAIN:
+        if (scan->grace_ms == 0) {
+            close_session(path, session, SLUICE_REASON_DRAINED);
+        } else {
+            session_drain(path, session, scan->grace_ms);
+        }
+        break;
+    }
+}
+
+void session_scan_turn(struct path *path, struct session_scan *scan)
+{
+    uint32_t slots = SESSION_SCAN_SLOTS;
+    uint64_t most = scan->hits + SESSION_SCAN_HITS;
+    if (scan->action == SESSION_SCAN_READ && most > scan->room) {
+        most = scan->room;
+    }
+    while (scan->hits < most) {
+        struct session *session = slab_walk(&path->sessions, &scan->position, &slots);
+        if (session == NULL) {
+            scan->done = scan->position == SLAB_NONE;
+            return;
+        }
+        scan->position++;
+        /* What was closed in this turn is still there. */
+        if (session->state != SESSION_CLOSED && session_filter_matches(scan->filter, session, path->now_ns)) {
+            act(path, session, scan);
+            scan->hits++;
+        }
+    }
+}
