@@ -77,7 +77,8 @@ export interface EndpointPlan {
   readonly id: string;
   readonly weight: number;
   readonly maxConnections: number | null;
-  readonly state: "ready" | "drain";
+  /** Only `ready` gets new sessions; live ones go on in each. */
+  readonly state: "ready" | "drain" | "maintenance";
   readonly address: Address;
 }
 

@@ -22,6 +22,8 @@ const endpoint = z.strictObject({
   address: endpointAddress().describe("Where to connect: address:port, name:port or unix:/path."),
   weight: integer(0, 65535).prefault(100).describe("Share of new sessions beside its neighbours; 0 gets none."),
   max_connections: integer(0, MOST_CONNECTIONS).optional().describe("Sessions at once; left out: unlimited."),
+  state: choice("ready", "drain", "maintenance").prefault("ready")
+    .describe("drain, maintenance: no new sessions, live ones run on; maintenance is not probed either."),
   tier: integer(0, 15).prefault(0).describe("Used when every lower tier has no endpoint left."),
   srv: boolean().prefault(false).describe("The address is the name of a SRV record."),
 });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Address } from "../config/plan.ts";
+import type { Address, EndpointPlan } from "../config/plan.ts";
 import { ipText, readAddress } from "./address.ts";
 import { CODES, CONSTANTS, type Reason, REASONS } from "./constants.ts";
 import { RECORDS } from "./layout.ts";
@@ -68,7 +68,7 @@ export interface EndpointStats {
   readonly tenant: string | null;
   readonly backend: string | null;
   readonly endpoint: string | null;
-  readonly state: "ready" | "drain";
+  readonly state: EndpointPlan["state"];
   readonly sessionsActive: number;
   readonly sessionsTotal: number;
   readonly connectFailures: number;
@@ -135,6 +135,9 @@ export type LogRecord = SessionRecord | NoticeRecord;
 
 const STATES: readonly EngineState[] = ["created", "running", "draining", "stopped"];
 
+/** States of an endpoint by their numbers. */
+const ENDPOINT_STATES: readonly EndpointPlan["state"][] = ["ready", "drain", "maintenance"];
+
 /** Reads a status. */
 export function decodeStatus(records: Records): EngineStatus {
   const { fields } = RECORDS.engine_status;
@@ -197,7 +200,7 @@ export function decodeEndpointStats(records: Records, at: number, nameOf: NameOf
     tenant: nameOf(records.number(at, fields.tenant)),
     backend: nameOf(records.number(at, fields.backend)),
     endpoint: nameOf(records.number(at, fields.id)),
-    state: records.number(at, fields.state) === CONSTANTS.ENDPOINT_DRAIN ? "drain" : "ready",
+    state: ENDPOINT_STATES[records.number(at, fields.state)] ?? "ready",
     sessionsActive: records.number(at, fields.sessions_active),
     sessionsTotal: records.number(at, fields.sessions_total),
     connectFailures: records.number(at, fields.connect_failures),
@@ -246,7 +249,8 @@ export function decodeLog(records: Records, length: number, nameOf: NameOf): Log
   return found;
 }
 
-function decodeSession(records: Records, at: number, progress: boolean, nameOf: NameOf): SessionRecord {
+/** Reads a session's record at `at`. */
+export function decodeSession(records: Records, at: number, progress: boolean, nameOf: NameOf): SessionRecord {
   const { fields, size } = RECORDS.log_session;
   const ulid = at + fields.session.offset;
   const total = records.numberOrNever(at, fields.total_us);

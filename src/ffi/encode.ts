@@ -242,12 +242,18 @@ function putBackend(records: Records, at: number, { ids, plan, firstEndpoint }: 
   records.put(at, fields.endpoint_count, plan.endpoints.length);
 }
 
+const ENDPOINT_STATES = {
+  ready: CONSTANTS.ENDPOINT_READY,
+  drain: CONSTANTS.ENDPOINT_DRAIN,
+  maintenance: CONSTANTS.ENDPOINT_MAINTENANCE,
+} as const;
+
 function putEndpoint(records: Records, at: number, { id, plan }: EndpointRow, strings: StringTable): void {
   const { fields } = RECORDS.endpoint_record;
   records.put(at, fields.id, id);
   records.put(at, fields.weight, plan.weight);
   records.put(at, fields.max_connections, limit32(plan.maxConnections));
-  records.put(at, fields.state, plan.state === "ready" ? CONSTANTS.ENDPOINT_READY : CONSTANTS.ENDPOINT_DRAIN);
+  records.put(at, fields.state, ENDPOINT_STATES[plan.state]);
   putAddress(records, at + fields.address.offset, plan.address, strings.add(plan.address));
 }
 

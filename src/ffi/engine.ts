@@ -18,6 +18,15 @@ import { IdRegistry } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { Records } from "./record.ts";
+import {
+  decodeLiveSession,
+  encodeFilter,
+  formatCursor,
+  type LiveSession,
+  parseCursor,
+  type SessionFilter,
+  type SessionPage,
+} from "./sessions.ts";
 
 /** Log ring of each worker, unless options say otherwise: holds 29,000 sessions between two polls. */
 export const LOG_RING_BYTES = 4 * 1024 * 1024;
@@ -25,6 +34,7 @@ export const LOG_RING_BYTES = 4 * 1024 * 1024;
 /** What one poll of the log takes at the most. */
 const LOG_BUFFER_BYTES = 256 * 1024;
 const STATS_AT_ONCE = 64;
+const SESSIONS_AT_ONCE = 256;
 
 /** How an engine is made. */
 export interface EngineOptions {
@@ -145,12 +155,55 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Closes every live session of a tenant, or of all, as killed. False when there is no such tenant. */
-  killSessions(tenant: string | null): boolean {
-    const id = tenant === null ? 0 : this.#ids.tenant(tenant)?.id;
-    if (id === undefined) return false;
-    this.#check("kill sessions", this.#library.symbols.sluice_sessions_kill(this.#use(), id));
-    return true;
+  /**
+   * Live sessions that meet a filter, at most `limit`, from `cursor` on (null: from the start). Each session that lives
+   * all the while is told once; they come in no particular order.
+   *
+   * @throws {TypeError} when the source or the cursor is none
+   */
+  sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage {
+    const { size } = RECORDS.session_record;
+    const bytes = encodeFilter(filter, this.#ids);
+    const next = new BigUint64Array([parseCursor(cursor)]);
+    if (bytes === null || this.#stopping !== null) return { sessions: [], cursor: null };
+    const found: LiveSession[] = [];
+    const records = Records.ofSize(size * Math.min(limit, SESSIONS_AT_ONCE));
+    const call = this.#library.symbols.sluice_sessions_read;
+    while (found.length < limit) {
+      const room = BigInt(Math.min(limit - found.length, SESSIONS_AT_ONCE) * size);
+      const count = call(this.#use(), bytes, BigInt(bytes.length), next[0] ?? 0n, records.bytes, room, next);
+      this.#check("read sessions", count);
+      for (let at = 0; at < count * size; at += size) found.push(decodeLiveSession(records, at, this.#nameOf));
+      if (next[0] === 0n) return { sessions: found, cursor: null };
+    }
+    return { sessions: found, cursor: formatCursor(next[0] ?? 0n) };
+  }
+
+  /** The live session with this ULID; null when there is none. */
+  session(id: string): LiveSession | null {
+    return this.sessions({ session: id }, 1, null).sessions[0] ?? null;
+  }
+
+  /** Closes the sessions that meet a filter as killed; returns how many. Throws as {@linkcode sessions}. */
+  killSessions(filter: SessionFilter): number {
+    const bytes = encodeFilter(filter, this.#ids);
+    if (bytes === null) return 0;
+    const count = Number(this.#library.symbols.sluice_sessions_kill(this.#use(), bytes, BigInt(bytes.length)));
+    this.#check("kill sessions", count);
+    return count;
+  }
+
+  /**
+   * Gives a tenant's live sessions `graceMs`, unless they have less already; then they are closed as drained. With 0
+   * they are closed now. Returns how many sessions that is. New ones are not held off by it.
+   */
+  drainSessions(tenant: string, graceMs: number): number {
+    const bytes = encodeFilter({ tenant }, this.#ids);
+    if (bytes === null) return 0;
+    const call = this.#library.symbols.sluice_sessions_drain;
+    const count = Number(call(this.#use(), bytes, BigInt(bytes.length), BigInt(Math.round(graceMs))));
+    this.#check("drain sessions", count);
+    return count;
   }
 
   /** Takes what the workers have logged, 256 KiB at the most; nothing while the engine stops. */

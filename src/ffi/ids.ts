@@ -40,10 +40,32 @@ export function endpointKey(endpoint: TenantPlan["backends"][number]["endpoints"
   return `${endpoint.id} ${formatAddress(endpoint.address)}`;
 }
 
+/** What a number stands for. */
+interface Named {
+  readonly kind: "tenant" | "listener" | "backend" | "endpoint";
+  readonly name: string;
+  readonly tenant: string;
+  /** Of an endpoint: its backend. */
+  readonly backend: string | null;
+}
+
+/** Objects by name: a tenant, a backend, an endpoint; what is left out may be any. */
+export interface ObjectNames {
+  readonly tenant?: string;
+  readonly backend?: string;
+  readonly endpoint?: string;
+}
+
+/** Numbers of one kind of object, rising. */
+export interface ObjectIds {
+  readonly kind: "tenant" | "backend" | "endpoint";
+  readonly ids: readonly number[];
+}
+
 /** The registry: numbers of what is in force, names of that and of what was. */
 export class IdRegistry {
   readonly #tenants = new Map<string, TenantIds>();
-  readonly #names = new Map<number, string>();
+  readonly #names = new Map<number, Named>();
   /** Numbers of what is gone, oldest first. */
   readonly #retired = new Set<number>();
   readonly #retiredMost: number;
@@ -60,7 +82,26 @@ export class IdRegistry {
 
   /** The name behind a number; null for 0 and for what is forgotten. */
   name(id: number): string | null {
-    return this.#names.get(id) ?? null;
+    return this.#names.get(id)?.name ?? null;
+  }
+
+  /**
+   * Numbers of all that has these names: in force, and gone while sessions may still run on it. They are of the
+   * narrowest kind that is named: an endpoint's number says its backend and tenant as well. Null when none is named.
+   */
+  find(names: ObjectNames): ObjectIds | null {
+    const { tenant, backend, endpoint } = names;
+    const kind = endpoint !== undefined ? "endpoint" : backend !== undefined ? "backend" : "tenant";
+    const name = endpoint ?? backend ?? tenant;
+    if (name === undefined) return null;
+    const ids: number[] = [];
+    for (const [id, named] of this.#names) {
+      if (named.kind !== kind || named.name !== name) continue;
+      if (tenant !== undefined && named.tenant !== tenant) continue;
+      if (kind === "endpoint" && backend !== undefined && named.backend !== backend) continue;
+      ids.push(id);
+    }
+    return { kind, ids: ids.sort((left, right) => left - right) };
   }
 
   /**
@@ -92,7 +133,7 @@ export class IdRegistry {
       const before = flatten(name, this.#tenants.get(name));
       const after = flatten(name, next);
       for (const id of before.keys()) if (!after.has(id)) this.#retire(id);
-      for (const [id, text] of after) this.#names.set(id, text);
+      for (const [id, named] of after) this.#names.set(id, named);
       this.#tenants.set(name, next);
     }
     for (const name of removals) {
@@ -118,15 +159,17 @@ export class IdRegistry {
   }
 }
 
-/** Every number of a tenant with its name. */
-function flatten(name: string, ids: TenantIds | undefined): Map<number, string> {
-  const names = new Map<number, string>();
+/** Every number of a tenant with what it stands for. */
+function flatten(tenant: string, ids: TenantIds | undefined): Map<number, Named> {
+  const names = new Map<number, Named>();
   if (ids === undefined) return names;
-  names.set(ids.id, name);
-  for (const [listener, id] of ids.listeners) names.set(id, listener);
+  names.set(ids.id, { kind: "tenant", name: tenant, tenant, backend: null });
+  for (const [name, id] of ids.listeners) names.set(id, { kind: "listener", name, tenant, backend: null });
   for (const [backend, of] of ids.backends) {
-    names.set(of.id, backend);
-    for (const [key, id] of of.endpoints) names.set(id, key.slice(0, key.indexOf(" ")));
+    names.set(of.id, { kind: "backend", name: backend, tenant, backend: null });
+    for (const [key, id] of of.endpoints) {
+      names.set(id, { kind: "endpoint", name: key.slice(0, key.indexOf(" ")), tenant, backend });
+    }
   }
   return names;
 }

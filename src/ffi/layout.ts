@@ -191,6 +191,22 @@ export const RECORDS = {
     size: 32,
     fields: { header: bytes(0, 8), time_ms: u64(8), notice: u32(16), tenant: u32(20), value: u64(24) },
   },
+  session_record: {
+    size: 160,
+    fields: { session: bytes(0, 144), state: u32(144), reserved0: u32(148), drain_in_ms: u64(152) },
+  },
+  session_filter: {
+    size: 56,
+    fields: {
+      id_kind: u32(0),
+      id_count: u32(4),
+      source_family: u32(8),
+      source_bits: u32(12),
+      source_ip: bytes(16, 16),
+      older_than_ms: u64(32),
+      session: bytes(40, 16),
+    },
+  },
   tenant_stats: {
     size: 1112,
     fields: {

@@ -18,5 +18,6 @@ export type {
 } from "./decode.ts";
 export { Engine, type EngineOptions, type LogBatch } from "./engine.ts";
 export { DataPlaneError, type DataPlaneErrorCode, errnoName, type ErrorSubject } from "./error.ts";
+export { isSessionSource, type LiveSession, type SessionFilter, type SessionPage } from "./sessions.ts";
 export { formatAddress } from "./address.ts";
 export { type Library, LibraryError, libraryPath, openLibrary } from "./library.ts";

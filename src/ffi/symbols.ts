@@ -77,12 +77,34 @@ export const SYMBOLS = {
     ],
     result: "i32", // int32_t
   },
+  sluice_sessions_read: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "buffer", // const void *filter
+      "u64", // uint64_t filter_size
+      "u64", // uint64_t cursor
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+      "buffer", // void *next_cursor
+    ],
+    result: "i32", // int32_t
+  },
   sluice_sessions_kill: {
     parameters: [
       "usize", // struct sluice_engine *engine
-      "u32", // uint32_t tenant
+      "buffer", // const void *filter
+      "u64", // uint64_t filter_size
     ],
-    result: "i32", // int32_t
+    result: "i64", // int64_t
+  },
+  sluice_sessions_drain: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "buffer", // const void *filter
+      "u64", // uint64_t filter_size
+      "u64", // uint64_t grace_ms
+    ],
+    result: "i64", // int64_t
   },
   sluice_log_drain: {
     parameters: [

@@ -31,3 +31,24 @@ export function ulidTimeMs(bytes: Uint8Array, start: number): number {
   for (let index = 0; index < 6; index++) time = time * 256 + (bytes[start + index] ?? 0);
   return time;
 }
+
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+/** The 16 bytes of a ULID's text, in its canonical capitals; null when it is none. */
+export function ulidBytes(text: string): Uint8Array | null {
+  if (!ULID.test(text)) return null;
+  const bytes = new Uint8Array(BYTES);
+  let bits = 0;
+  let held = -2;
+  let index = 0;
+  for (const letter of text) {
+    bits = (bits << 5) | ALPHABET.indexOf(letter);
+    held += 5;
+    if (held >= 8) {
+      held -= 8;
+      bytes[index++] = bits >>> held;
+      bits &= (1 << held) - 1;
+    }
+  }
+  return bytes;
+}

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PlanChange, TenantPlan } from "../../src/config/mod.ts";
-import { DataPlaneError, Engine, type SessionRecord } from "../../src/ffi/mod.ts";
+import { DataPlaneError, Engine, type SessionFilter, type SessionRecord } from "../../src/ffi/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { endpoint, ipv4, listener, PROCESS, tenant } from "../unit/ffi_fixture.ts";
 
@@ -116,8 +116,8 @@ describe("Engine", () => {
     );
     await conn.write(new TextEncoder().encode("bye"));
     const { port: localPort } = conn.localAddr;
-    assertEquals(engine.killSessions("nobody"), false);
-    assertEquals(engine.killSessions("acme"), true);
+    assertEquals(engine.killSessions({ tenant: "nobody" }), 0);
+    assertEquals(engine.killSessions({ tenant: "acme" }), 1);
     const record = await nextSession(engine);
     conn.close();
     assertEquals(
@@ -141,6 +141,65 @@ describe("Engine", () => {
     assertEquals(stats?.sessionBuckets.reduce((sum, count) => sum + count, 0), 1);
     assertEquals(engine.listenerStats()[0]?.sessionsTotal, 1);
     assertEquals(engine.workerStats().length, 2);
+  });
+
+  it("lists live sessions by names, in pages, and finds one by its ULID", async () => {
+    using backend = greeter("hello");
+    await using engine = start();
+    engine.apply(upsert(towards(backend.port), tenant("globex")), 1);
+    const conns = await Promise.all([1, 2, 3, 4, 5].map(() => connectTo(boundPort(engine))));
+    for (const conn of conns) assertEquals(await readSome(conn), "hello");
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = engine.sessions({ tenant: "acme" }, 2, cursor);
+      seen.push(...page.sessions.map((one) => one.session));
+      cursor = page.cursor;
+    } while (cursor !== null);
+    assertEquals([seen.length, new Set(seen).size], [5, 5]);
+    const live = engine.session(seen[0] ?? "");
+    assertEquals(
+      [live?.tenant, live?.listener, live?.backend, live?.endpoint, live?.client, live?.bytesDown, live?.state],
+      ["acme", "in", "pool", "a", "127.0.0.1", 5, "relaying"],
+    );
+    assertEquals([live?.code, live?.reason, live?.drainInMs], [null, null, null]);
+    const count = (filter: SessionFilter) => engine.sessions(filter, 100, null).sessions.length;
+    assertEquals(count({}), 5);
+    assertEquals(count({ tenant: "acme", backend: "pool", endpoint: "a", source: "127.0.0.0/8" }), 5);
+    assertEquals(count({ tenant: "globex" }), 0);
+    assertEquals(count({ tenant: "nobody" }), 0);
+    assertEquals(count({ source: "192.0.2.0/24" }), 0);
+    assertEquals(count({ source: "::/0" }), 0);
+    assertEquals(count({ olderThanMs: 3_600_000 }), 0);
+    assertEquals([engine.session("01ARZ3NDEKTSV4RRFFQ69G5FAV"), engine.session("none")], [null, null]);
+    assertThrows(() => engine.sessions({ source: "here" }, 1, null), TypeError, "source must be");
+    assertThrows(() => engine.sessions({}, 1, "?"), TypeError, "cursor must be");
+    assertEquals(engine.killSessions({ session: seen[0] ?? "" }), 1);
+    assertEquals(engine.killSessions({ session: seen[0] ?? "" }), 0);
+    assertEquals(count({}), 4);
+    for (const conn of conns) conn.close();
+  });
+
+  it("drains a tenant's sessions, also those of its earlier self", async () => {
+    using backend = greeter("hello");
+    await using engine = start();
+    engine.apply(upsert(towards(backend.port)), 1);
+    const before = await connectTo(boundPort(engine));
+    assertEquals(await readSome(before), "hello");
+    engine.apply({ upserts: [], removals: ["acme"] }, 2);
+    engine.apply(upsert(towards(backend.port)), 3);
+    const after = await connectTo(boundPort(engine));
+    assertEquals(await readSome(after), "hello");
+    assertEquals(engine.drainSessions("nobody", 0), 0);
+    assertEquals(engine.drainSessions("acme", 60_000), 2);
+    const left = engine.sessions({ tenant: "acme" }, 10, null).sessions.map((one) => one.drainInMs ?? Infinity);
+    assertEquals(left.length, 2);
+    assert(left.every((ms) => ms <= 60_000), `${left}`);
+    assertEquals(engine.drainSessions("acme", 0), 2);
+    assertEquals(engine.status().sessionsActive, 0);
+    assertEquals([await readSome(before), await readSome(after)], [null, null]);
+    before.close();
+    after.close();
   });
 
   it("counts a refused session by its reason", async () => {

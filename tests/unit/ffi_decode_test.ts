@@ -2,7 +2,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { CODES, CONSTANTS, REASONS } from "../../src/ffi/constants.ts";
-import { decodeListenerStats, decodeLog, decodeStatus, decodeTenantStats } from "../../src/ffi/decode.ts";
+import {
+  decodeEndpointStats,
+  decodeListenerStats,
+  decodeLog,
+  decodeStatus,
+  decodeTenantStats,
+} from "../../src/ffi/decode.ts";
 import { RECORDS } from "../../src/ffi/layout.ts";
 import { Records } from "../../src/ffi/record.ts";
 
@@ -201,5 +207,28 @@ describe("statistics", () => {
     records.put(0, fields.sessions_active, 12);
     const status = decodeStatus(records);
     assertEquals([status.state, status.sessionsActive, status.generation], ["draining", 12, 0]);
+  });
+});
+
+describe("decodeEndpointStats", () => {
+  it("names the endpoint, its backend, its tenant and its state", () => {
+    const { size, fields } = RECORDS.endpoint_stats;
+    const records = Records.ofSize(size);
+    const numbers = { tenant: 1, backend: 3, id: 4, sessions_active: 5, sessions_total: 6, connect_failures: 7 };
+    for (const [key, value] of Object.entries(numbers)) records.put(0, fields[key as keyof typeof fields], value);
+    const states = [CONSTANTS.ENDPOINT_READY, CONSTANTS.ENDPOINT_DRAIN, CONSTANTS.ENDPOINT_MAINTENANCE].map((state) => {
+      records.put(0, fields.state, state);
+      return decodeEndpointStats(records, 0, nameOf).state;
+    });
+    assertEquals(states, ["ready", "drain", "maintenance"]);
+    assertEquals(decodeEndpointStats(records, 0, nameOf), {
+      tenant: "acme",
+      backend: "pool",
+      endpoint: "a",
+      state: "maintenance",
+      sessionsActive: 5,
+      sessionsTotal: 6,
+      connectFailures: 7,
+    });
   });
 });

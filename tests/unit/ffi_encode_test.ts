@@ -217,10 +217,17 @@ describe("encodeChange", () => {
   });
 
   it("writes weight, limit and state of an endpoint", () => {
-    const one = endpoint("a", ipv4("10.0.0.1", 1), { weight: 7, maxConnections: 9, state: "drain" });
-    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, endpoints: [one] }];
-    const row = new Blob(upsert(tenant("acme", { backends }))).record(CONSTANTS.TABLE_ENDPOINT, 0, "endpoint_record");
-    assertEquals([row["weight"], row["max_connections"], row["state"]], [7, 9, CONSTANTS.ENDPOINT_DRAIN]);
+    const states = ["ready", "drain", "maintenance"] as const;
+    const endpoints = states.map((state) =>
+      endpoint(state, ipv4("10.0.0.1", 1), { weight: 7, maxConnections: 9, state })
+    );
+    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, endpoints }];
+    const blob = new Blob(upsert(tenant("acme", { backends })));
+    const numbers = [CONSTANTS.ENDPOINT_READY, CONSTANTS.ENDPOINT_DRAIN, CONSTANTS.ENDPOINT_MAINTENANCE];
+    for (const [index, number] of numbers.entries()) {
+      const row = blob.record(CONSTANTS.TABLE_ENDPOINT, index, "endpoint_record");
+      assertEquals([row["weight"], row["max_connections"], row["state"]], [7, 9, number]);
+    }
   });
 
   it("names a removed tenant by the number that it has", () => {
