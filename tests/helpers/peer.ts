@@ -9,7 +9,7 @@ import { eventually, within } from "./eventually.ts";
 const SOURCE = new URL("peer.c", import.meta.url);
 const BUILD = new URL("../../ffi/build/", import.meta.url);
 
-/** A running peer program. */
+/** A running peer program: peer.c, or another one that takes commands and answers as it does. */
 export class PeerProgram implements AsyncDisposable {
   /** Lines of its standard output so far. */
   readonly lines: string[] = [];
@@ -24,8 +24,13 @@ export class PeerProgram implements AsyncDisposable {
   }
 
   /** Builds the program if need be and starts one job of it, such as `herd`. */
-  static async start(...args: (string | number)[]): Promise<PeerProgram> {
-    const path = await build();
+  static start(...args: (string | number)[]): Promise<PeerProgram> {
+    return PeerProgram.startFrom(SOURCE, ...args);
+  }
+
+  /** The same with another source. */
+  static async startFrom(sourceUrl: URL, ...args: (string | number)[]): Promise<PeerProgram> {
+    const path = await build(sourceUrl);
     return new PeerProgram(
       new Deno.Command(path, { args: args.map(String), stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn(),
     );
@@ -68,8 +73,8 @@ export class PeerProgram implements AsyncDisposable {
 }
 
 /** Builds the program beside its other versions; tests that do so at once do not meet. */
-async function build(): Promise<string> {
-  const source = await Deno.readFile(SOURCE);
+async function build(sourceUrl: URL): Promise<string> {
+  const source = await Deno.readFile(sourceUrl);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", source)).toHex().slice(0, 16);
   await Deno.mkdir(BUILD, { recursive: true });
   const path = new URL(`peer-${digest}`, BUILD).pathname;
@@ -80,9 +85,9 @@ async function build(): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const mine = `${path}.${crypto.randomUUID()}.tmp`;
-  const command = new Deno.Command("cc", { args: ["-O2", "-o", mine, SOURCE.pathname], stderr: "piped" });
-  const { success, stderr } = await within(command.output(), "the build of peer.c", 60_000);
-  if (!success) throw new Error(`Cannot build peer.c: ${new TextDecoder().decode(stderr)}`);
+  const command = new Deno.Command("cc", { args: ["-O2", "-o", mine, sourceUrl.pathname], stderr: "piped" });
+  const { success, stderr } = await within(command.output(), `the build of ${sourceUrl.pathname}`, 60_000);
+  if (!success) throw new Error(`Cannot build ${sourceUrl.pathname}: ${new TextDecoder().decode(stderr)}`);
   await Deno.rename(mine, path);
   return path;
 }
