@@ -6,7 +6,7 @@
 
 import ipaddr from "ipaddr.js";
 import type { EndpointAddress, IpAddress, ListenAddress } from "./address.ts";
-import type { Address, BackendPlan, EndpointPlan, ListenerPlan, Plan, TenantPlan } from "./plan.ts";
+import type { Address, BackendPlan, EndpointPlan, ListenerPlan, Plan, ProcessPlan, TenantPlan } from "./plan.ts";
 import type { ResolvedNames } from "./resolve.ts";
 import type { Config, DeepReadonly, TenantConfig } from "./schema.ts";
 
@@ -23,19 +23,25 @@ const BUFFER_BYTES = 64 * 2 ** 20;
  * did not come from `loadConfig`
  */
 export function compilePlan(config: Config, names: ResolvedNames): Plan {
-  const { access } = config.log;
   return {
-    process: {
-      maxConnections: config.limits.max_connections ?? null,
-      accessLog: access.sink.kind !== "none",
-      accessSamplePpm: Math.round(access.sample * 1_000_000),
-      accessProgressMs: access.progress,
-    },
+    process: compileProcess(config),
     tenants: new Map(config.tenants.map((tenant) => [tenant.id, compileTenant(tenant, names)])),
   };
 }
 
-function compileTenant(tenant: TenantConfig, names: ResolvedNames): TenantPlan {
+/** What of a configuration holds for the whole process. */
+export function compileProcess(config: Pick<Config, "log" | "limits">): ProcessPlan {
+  const { access } = config.log;
+  return {
+    maxConnections: config.limits.max_connections ?? null,
+    accessLog: access.sink.kind !== "none",
+    accessSamplePpm: Math.round(access.sample * 1_000_000),
+    accessProgressMs: access.progress,
+  };
+}
+
+/** The plan of one tenant; throws as {@linkcode compilePlan}. */
+export function compileTenant(tenant: TenantConfig, names: ResolvedNames): TenantPlan {
   const { timeouts, tcp } = tenant;
   return {
     id: tenant.id,
@@ -92,7 +98,7 @@ function compileEndpoint(endpoint: EndpointConfig, names: ResolvedNames): Endpoi
     id: endpoint.id,
     weight: endpoint.weight,
     maxConnections: endpoint.max_connections ?? null,
-    state: "ready",
+    state: endpoint.state,
     address,
   }));
 }

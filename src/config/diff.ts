@@ -27,7 +27,7 @@ export function isEmptyChange(change: PlanChange): boolean {
 }
 
 /** Deep equality of plain values; the order of an object's keys does not matter, that of a list does. */
-function sameValue(one: unknown, other: unknown): boolean {
+export function sameValue(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
   if (Array.isArray(one) !== Array.isArray(other)) return false;

@@ -1,8 +1,9 @@
 /**
- * The configuration room's door: everything that `src/control`, `src/cli` and later `src/admin` use of it.
+ * The configuration room's door: everything that the other rooms use of it.
  *
- * The way: `loadConfig` (files to a checked configuration with resolved names, or all problems at once), `compilePlan`
- * (to what the data plane is told), `diffPlans` (to what has changed).
+ * The way of a command: `loadConfig` (files to a checked configuration with resolved names, or all problems at once),
+ * `compilePlan` (to what the data plane is told), `diffPlans` (to what has changed). The control plane takes the same
+ * steps tenant by tenant: `checkTop`, `checkUnit`, `compileTenant`.
  *
  * @module
  */
@@ -18,11 +19,35 @@ export type {
   TenantPlan,
 } from "./plan.ts";
 export { formatProblem, type Problem } from "./problem.ts";
+export { AddressIndex, type HeldAddress } from "./address_index.ts";
+export { formatAddress, type ListenAddress, parseEndpointAddress, parseListenAddress } from "./address.ts";
+export { canonicalJson, digestOf } from "./digest.ts";
+export {
+  listTenantFiles,
+  sortTenantFiles,
+  strayProblem,
+  type TenantFile,
+  type TenantListing,
+  tenantsFolder,
+  unreadable,
+} from "./files.ts";
+export { type AddressGrant, isGranted, parseAddressGrant } from "./grants.ts";
+export { checkTop, type MainConfig, mainUnits } from "./main_file.ts";
+export { outlineOf } from "./outline.ts";
+export { isMapValue, mergeOver, textOf } from "./raw.ts";
+export { checkSharedListeners, claimsOfMain, collisionProblem, type ListenClaim, uniqueIds } from "./semantics.ts";
+export { formatPath, parseSource, type Path, type Source, valueSource } from "./source.ts";
+export { type FileWrite, removeStaleTemps, StagedFiles, type StoreFs, systemStoreFs, tempPathOf } from "./store.ts";
+export { editYaml, type ValueEdit, yamlText } from "./store_yaml.ts";
+export { type CheckedUnit, checkUnit, type TenantUnit, unitOf } from "./unit.ts";
+export { parseByteRatePerS, parseRatePerS, parseSizeBytes } from "./units.ts";
+export { type FileEvents, type WatchDeps, watchFiles } from "./watch.ts";
 export { allProblems, loadConfig, type LoadResult } from "./load.ts";
 export { type LoadDeps, systemLoadDeps } from "./load_deps.ts";
 export { placeOfListener } from "./locate.ts";
-export { compilePlan } from "./compile.ts";
-export { diffPlans, isEmptyChange } from "./diff.ts";
+export { compilePlan, compileProcess, compileTenant } from "./compile.ts";
+export { diffPlans, isEmptyChange, sameValue } from "./diff.ts";
 export { defaultConfigPath, type PathDeps, systemPathDeps } from "./path.ts";
 export type { AccessSink, Config, TenantConfig } from "./schema.ts";
 export type { ResolvedNames } from "./resolve.ts";
+export { parseDurationMs } from "./units.ts";

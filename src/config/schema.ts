@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import { listenAddress } from "./address.ts";
-import { choice, filePath, id, integer, number, scalar, text } from "./scalar.ts";
+import { boolean, choice, filePath, id, integer, number, scalar, text } from "./scalar.ts";
 import { MOST_CONNECTIONS } from "./schema_backend.ts";
 import { proxyProtocolSchema, tenantDefaultsSchema, tenantSchema } from "./schema_tenant.ts";
 import { duration } from "./units.ts";
@@ -99,6 +99,7 @@ export const configSchema = z.strictObject({
   version: version.prefault(1).describe("Version of this format."),
   workers: workers.prefault("auto").describe("Data-plane threads; auto: one a usable CPU core."),
   tenants_dir: filePath().optional().describe("Folder with one tenant a file (NAME.yaml), relative to this file."),
+  watch: boolean().prefault(true).describe("Whether edits of the files take effect by themselves; else at a reload."),
   shutdown: z.strictObject({
     grace: duration().prefault("30s").describe("How long sessions run on after SIGTERM."),
   }).prefault({}).describe("How the process stops."),

@@ -23,7 +23,7 @@ const endpoint = z.strictObject({
   weight: integer(0, 65535).prefault(100).describe("Share of new sessions beside its neighbours; 0 gets none."),
   max_connections: integer(0, MOST_CONNECTIONS).optional().describe("Sessions at once; left out: unlimited."),
   state: choice("ready", "drain", "maintenance").prefault("ready")
-    .describe("drain, maintenance: no new sessions, live ones run on; maintenance is not probed either."),
+    .describe("What an operator has decided: drain and maintenance get no new sessions; live ones go on."),
   tier: integer(0, 15).prefault(0).describe("Used when every lower tier has no endpoint left."),
   srv: boolean().prefault(false).describe("The address is the name of a SRV record."),
 });

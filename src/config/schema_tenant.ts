@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import { addressRange, listenAddress } from "./address.ts";
+import { addressGrant } from "./grants.ts";
 import { boolean, choice, id, integer, text } from "./scalar.ts";
 import { backendSchema, MOST_CONNECTIONS } from "./schema_backend.ts";
 import { byteRate, duration, percent, rate, seconds, size } from "./units.ts";
@@ -141,6 +142,11 @@ const shared = {
 export const tenantSchema = z.strictObject({
   id: id().describe("Name of the tenant. In a file of tenants_dir it may be left out: it is the file's name."),
   ...shared,
+  grants: z.strictObject({
+    addresses: z.array(addressGrant()).prefault([])
+      .describe("Addresses that the tenant's own tokens may listen on; address:* is every port."),
+    listeners: z.array(id()).prefault([]).describe("Shared listeners that they may attach routes to."),
+  }).prefault({}).describe("What the tenant's own tokens may take. Only admins change it."),
   listeners: z.array(listener).prefault([]).describe("Addresses of the tenant's own."),
   routes: z.array(route).prefault([]).describe("What the tenant takes from shared listeners."),
   backends: z.array(backendSchema).prefault([]).describe("Where its sessions go."),

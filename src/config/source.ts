@@ -35,8 +35,8 @@ export interface Source {
   readonly file: string;
   /** Its root, a map, as plain values. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** Keeps comments and positions; for changing the file in place. */
-  readonly document: Document;
+  /** Keeps comments and positions; null for a value whose text is not at hand. */
+  readonly document: Document | null;
   /** Where the value at `path` starts, or its key; where there is none, the place of the deepest part that is there. */
   locate(path: Path, at?: "value" | "key"): Spot;
   /** How many steps of `path` the file has. */
@@ -116,6 +116,22 @@ export function parseSource(file: string, text: string): ParsedSource {
   }
   const locate = (path: Path, at: "value" | "key" = "value") => spotOf(walk(document, root, path)[at]);
   return { source: { file, value, document, locate, depth: (path) => walk(document, root, path).depth }, problems };
+}
+
+/**
+ * A source of a value whose text is not at hand: its problems have no line. For checking a value again that has been
+ * read before.
+ */
+export function valueSource(file: string, value: Readonly<Record<string, unknown>>): Source {
+  const depth = (path: Path) => {
+    let part: unknown = value;
+    for (const [index, step] of path.entries()) {
+      if (typeof part !== "object" || part === null || !Object.hasOwn(part, step)) return index;
+      part = (part as Record<string | number, unknown>)[step];
+    }
+    return path.length;
+  };
+  return { file, value, document: null, locate: () => ({ line: 0, column: 0 }), depth };
 }
 
 /** Aliases that lead nowhere, or into themselves. */

@@ -11,10 +11,10 @@ import type { LoadDeps } from "./load_deps.ts";
 import { type Outline, outlineOf, type TenantOutline } from "./outline.ts";
 import type { Problem } from "./problem.ts";
 import { isMapValue, mergeOver } from "./raw.ts";
-import { type ResolvedNames, type ResolveDeps, resolveNames } from "./resolve.ts";
+import { type ResolveDeps, type ResolvedNames, resolveNames } from "./resolve.ts";
 import type { TenantConfig } from "./schema.ts";
 import { tenantSchema } from "./schema_tenant.ts";
-import { checkTenantSemantics } from "./semantics.ts";
+import { checkTenantSemantics, claimsOfTenant, type ListenClaim } from "./semantics.ts";
 import { type Path, type Place, problemAt, type Source } from "./source.ts";
 import { type Finding, validate } from "./validate.ts";
 
@@ -39,6 +39,7 @@ export interface CheckedUnit {
   readonly config: TenantConfig | null;
   readonly names: ResolvedNames;
   readonly problems: readonly Problem[];
+  readonly claims: readonly ListenClaim[];
 }
 
 /** The unit of a tenant that is written at `base` of `source`. */
@@ -80,7 +81,8 @@ export async function checkUnit(main: Source, unit: TenantUnit, deps: ResolveDep
   const outline = outlineOf(main, [unit]);
   problems.push(...outline.tenants.flatMap((tenant) => checkTenantSemantics(tenant, outline)));
   const names = await resolveOutline({ ...outline, listeners: [] }, deps, problems);
-  return { config: problems.length > 0 ? null : checked, names, problems };
+  const claims = outline.tenants.flatMap(claimsOfTenant);
+  return { config: problems.length > 0 ? null : checked, names, problems, claims };
 }
 
 /** A finding as a problem of its place. */
