@@ -70,7 +70,10 @@ const TS_ROOMS: Readonly<Record<string, TsRoom>> = {
   admin: { rooms: ["control", "metrics", "log.ts", "version.ts"] },
   demo: { rooms: ["log.ts"] },
   doctor: { rooms: ["config", "ffi"] },
-  cli: { rooms: ["admin", "config", "control", "demo", "doctor", "ffi", "host", "log.ts", "metrics", "version.ts"] },
+  ctl: { rooms: ["config", "log.ts"] },
+  cli: {
+    rooms: ["admin", "config", "control", "ctl", "demo", "doctor", "ffi", "host", "log.ts", "metrics", "version.ts"],
+  },
 };
 
 /** The files of a room that others may import; a room that is not here may be entered anywhere. */

@@ -62,9 +62,13 @@ export interface Command {
 
 /** The arguments are wrong; ends with exit code 2. */
 export class UsageError extends Error {
-  constructor(message: string) {
+  override readonly name = "UsageError";
+  /** Whether the message says already of which command it speaks. */
+  readonly isPlaced: boolean;
+
+  constructor(message: string, options: { isPlaced?: boolean } = {}) {
     super(message);
-    this.name = "UsageError";
+    this.isPlaced = options.isPlaced ?? false;
   }
 }
 
@@ -131,7 +135,8 @@ function rejectValuesOfPlainFlags(argv: readonly string[], plain: readonly strin
   }
 }
 
-function unknownFlag(arg: string, flags: readonly Flag[]): string {
+/** What to say of a flag that is none of these. */
+export function unknownFlag(arg: string, flags: readonly Flag[]): string {
   const shown = arg.replace(/=.*$/s, "");
   const near = nearest(shown.replace(/^-+/, ""), flags.map((flag) => flag.name));
   return near === undefined
@@ -154,13 +159,15 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 /** The help text of a command. */
 export function helpOf(command: Command): string {
   const usage = ["Usage: sluice", command.name, "[options]", command.operands?.usage].filter(Boolean).join(" ");
-  const rows = [...command.flags, HELP_FLAG].map((flag): [string, string] => [
-    `${flag.short === undefined ? "    " : `-${flag.short}, `}--${flag.name}${
-      flag.value === undefined ? "" : ` ${flag.value}`
-    }`,
-    flag.choices === undefined ? flag.summary : `${flag.summary} (${flag.choices.join(", ")})`,
-  ]);
-  return `${usage}\n\n${command.description.trim()}\n\nOptions:\n${table(rows)}`;
+  return `${usage}\n\n${command.description.trim()}\n\nOptions:\n${table([...command.flags, HELP_FLAG].map(flagText))}`;
+}
+
+/** A flag as a row of the help. */
+export function flagText(flag: Flag): [string, string] {
+  const short = flag.short === undefined ? "    " : `-${flag.short}, `;
+  const value = flag.value === undefined ? "" : ` ${flag.value}`;
+  const choices = flag.choices === undefined ? "" : ` (${flag.choices.join(", ")})`;
+  return [`${short}--${flag.name}${value}`, `${flag.summary}${choices}`];
 }
 
 /** Two columns, indented, one row a line. */

@@ -1,20 +1,12 @@
 /**
- * The table of commands, and the way from argv to an exit code. Called by `main.ts` in the root.
+ * The way from argv to an exit code. Called by `main.ts` in the root.
  *
  * @module
  */
 import { VERSION } from "../version.ts";
-import { type Command, helpOf, type Io, nearest, type Need, parseArguments, table, UsageError } from "./command.ts";
-
-/** Commands by name, in the order of the help. Loaded when they are needed: `--help` must not wait for the others. */
-export type Commands = Readonly<Record<string, () => Promise<Command>>>;
-
-const COMMANDS: Commands = {
-  serve: async () => (await import("./serve.ts")).serveCommand,
-  check: async () => (await import("./check.ts")).checkCommand,
-  demo: async () => (await import("./demo.ts")).demoCommand,
-  doctor: async () => (await import("./doctor.ts")).doctorCommand,
-};
+import { type Command, helpOf, type Io, type Need, parseArguments, table, UsageError } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { type Commands, type Entry, findEntry, helpOfGroup, isGroup, listOf } from "./group.ts";
 
 /** What `main` needs of the outside. */
 export interface MainDeps {
@@ -45,34 +37,30 @@ async function dispatch(argv: readonly string[], io: Io, deps: MainDeps): Promis
     return 0;
   }
   if (name === "--help" || name === "-h" || name === "help") {
-    const [topic] = rest;
-    io.out(topic === undefined ? await overview(deps.commands) : helpOf(await find(topic, deps.commands)));
+    const entry = rest.length === 0 ? undefined : (await findEntry(rest, deps.commands)).entry;
+    io.out(entry === undefined ? await overview(deps.commands) : await helpOfEntry(entry));
     return 0;
   }
-  const command = await find(name, deps.commands);
-  const args = withHint(command, () => parseArguments(command, rest));
+  const { entry, rest: words } = await findEntry(argv, deps.commands);
+  if (isGroup(entry)) {
+    const help = await helpOfGroup(entry);
+    const isAsked = words.length > 0;
+    if (isAsked) io.out(help);
+    else io.err(help);
+    return isAsked ? 0 : 2;
+  }
+  const args = withHint(entry, () => parseArguments(entry, words));
   if (args.switches.has("help")) {
-    io.out(helpOf(command));
+    io.out(helpOf(entry));
     return 0;
   }
   const all: readonly Need[] = ["ffi", "net", "run", "write"];
-  await deps.revoke(all.filter((need) => !command.needs.includes(need)));
-  return await command.run(args, io);
+  await deps.revoke(all.filter((need) => !entry.needs.includes(need)));
+  return await entry.run(args, io);
 }
 
-async function find(name: string, commands: Commands): Promise<Command> {
-  if (Object.hasOwn(commands, name)) {
-    const load = commands[name];
-    if (load !== undefined) return await load();
-  }
-  const what = name.startsWith("-") ? "flag" : "command";
-  const known = [...Object.keys(commands), "--help", "--version"];
-  const near = nearest(name, known);
-  throw new UsageError(
-    near === undefined
-      ? `unknown ${what} ${JSON.stringify(name)}; known commands are ${Object.keys(commands).join(", ")}`
-      : `unknown ${what} ${JSON.stringify(name)}; did you mean ${near}?`,
-  );
+async function helpOfEntry(entry: Entry): Promise<string> {
+  return isGroup(entry) ? await helpOfGroup(entry) : helpOf(entry);
 }
 
 function withHint<T>(command: Command, parse: () => T): T {
@@ -85,10 +73,9 @@ function withHint<T>(command: Command, parse: () => T): T {
 }
 
 async function overview(commands: Commands): Promise<string> {
-  const loaded = await Promise.all(Object.values(commands).map((load) => load()));
   return "Usage: sluice <command> [options]\n\n" +
     "A multi-tenant TCP reverse proxy: Deno controls, a C library moves the bytes.\n\n" +
-    `Commands:\n${table(loaded.map((command) => [command.name, command.summary]))}\n` +
+    `Commands:\n${await listOf(commands)}\n` +
     `Options:\n${
       table([["-h, --help", "show this help and exit"], ["-V, --version", "show the version and exit"]])
     }\n` +

@@ -1,0 +1,112 @@
+/**
+ * `sluice ctl status`, `ctl stats` and `ctl reload`: the process as a whole.
+ *
+ * @module
+ */
+import { formatBytes, formatSpan } from "../../ctl/format.ts";
+import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
+import { toned } from "../../ctl/tables.ts";
+import type { Command } from "../command.ts";
+import { ctlCommand, type CtlDeps } from "./context.ts";
+import { idFlag } from "./operands.ts";
+import { writeBody, writeTable } from "./output.ts";
+
+/** `ctl status`. */
+export function statusCommand(deps: CtlDeps): Command {
+  return ctlCommand(deps, {
+    name: "ctl status",
+    summary: "show the process at a glance",
+    description:
+      "Shows version, uptime, the generation in force, how the last reload went, and tenants whose file is\n" +
+      "wrong. Exit code 1 when the last reload failed or a tenant is in error.",
+    flags: [],
+    work: async (ctl) => {
+      const answer = await ctl.client.request("GET", "/v1/status");
+      const status = asItem(answer.json());
+      const reload = asItem(status["last_reload"]);
+      const wrong = itemsOf(status["tenants_in_error"]);
+      const isWell = reload["ok"] !== false && wrong.length === 0;
+      if (ctl.isJson) {
+        writeBody(ctl, answer);
+        return isWell ? 0 : 1;
+      }
+      writeTable(ctl, [{ title: "STATUS" }, { title: "" }], [
+        ["version", text(status["version"])],
+        ["up for", formatSpan((numberOf(status["uptime_s"]) ?? 0) * 1000)],
+        ["workers", text(status["workers"])],
+        ["generation", text(status["generation"])],
+        [
+          "last reload",
+          reload["at"] === undefined ? "none" : {
+            text: `${reload["ok"] === true ? "ok" : "failed"}, ${text(reload["at"])}`,
+            tone: reload["ok"] === true ? "good" : "bad",
+          },
+        ],
+        ["tenants in error", wrong.length === 0 ? "0" : { text: String(wrong.length), tone: "bad" }],
+      ], "");
+      const tell = (sentence: string) => ctl.io.out(`${toned(sentence, "bad", ctl.io.color)}\n`);
+      for (const error of listOf(reload["errors"])) tell(`last reload: ${error}`);
+      for (const { tenant, errors } of wrong) for (const error of listOf(errors)) tell(`${text(tenant)}: ${error}`);
+      return isWell ? 0 : 1;
+    },
+  });
+}
+
+/** `ctl reload`. */
+export function reloadCommand(deps: CtlDeps): Command {
+  return ctlCommand(deps, {
+    name: "ctl reload",
+    summary: "read the configuration's files again",
+    description: "Does what SIGHUP does, and says how it went. What is wrong changes nothing: exit code 1.",
+    flags: [],
+    work: async (ctl) => {
+      const answer = await ctl.client.request("POST", "/v1/config/reload");
+      const { ok, changed, generation, errors } = asItem(answer.json());
+      if (ctl.isJson) writeBody(ctl, answer);
+      else if (ok === true) {
+        ctl.io.out(`${changed === false ? "nothing has changed" : "reloaded"} (generation ${text(generation)})\n`);
+      } else ctl.io.err(`sluice: ctl reload: the configuration is wrong, the one before stays in force\n`);
+      if (!ctl.isJson) { for (const error of listOf(errors)) ctl.io.err(`  ${toned(error, undefined, false)}\n`); }
+      return ok === true ? 0 : 1;
+    },
+  });
+}
+
+/** `ctl stats`. */
+export function statsCommand(deps: CtlDeps): Command {
+  return ctlCommand(deps, {
+    name: "ctl stats",
+    summary: "show counters, of a tenant or of all",
+    description: "Shows what has been counted since the process started.",
+    flags: [{ name: "tenant", value: "ID", summary: "only of this tenant" }],
+    check: (args) => void idFlag(args, "tenant"),
+    work: async (ctl) => {
+      const query = { tenant: idFlag(ctl.args, "tenant") };
+      const answer = await ctl.client.request("GET", "/v1/stats", { query });
+      if (ctl.isJson) writeBody(ctl, answer);
+      else {
+        const columns = [{ title: "COUNTER" }, { title: "VALUE", align: "right" as const }];
+        writeTable(ctl, columns, countersOf("", answer.json()), "no counters");
+      }
+      return 0;
+    },
+  });
+}
+
+function countersOf(path: string, value: unknown): readonly (readonly [string, string])[] {
+  if (Array.isArray(value)) {
+    return value.flatMap((each: unknown, index) => {
+      const { id } = asItem(each);
+      return countersOf(`${path}.${typeof id === "string" ? id : index}`, each);
+    });
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, each]) => countersOf(path === "" ? key : `${path}.${key}`, each));
+  }
+  const isBytes = typeof value === "number" && /(?:^|[._])bytes(?:[._]|$)/.test(path);
+  return [[path, isBytes ? formatBytes(value) : text(value)]];
+}
+
+function listOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(text) : [];
+}

@@ -1,0 +1,97 @@
+/**
+ * `sluice ctl tenants status`: what of each limit is in use, and how the endpoints do.
+ *
+ * @module
+ */
+import { pathOf } from "../../ctl/client.ts";
+import { formatShare } from "../../ctl/format.ts";
+import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
+import { type Cell, type Column, toned } from "../../ctl/tables.ts";
+import type { Command } from "../command.ts";
+import { ctlCommand, type CtlDeps } from "./context.ts";
+import { tenantOf } from "./operands.ts";
+import { writeBody, writeTable } from "./output.ts";
+
+/** The command. */
+export function tenantStatusCommand(deps: CtlDeps): Command {
+  return ctlCommand(deps, {
+    name: "ctl tenants status",
+    summary: "show limits in use, endpoints' health and errors of a tenant",
+    description: "Shows how a tenant does: its sessions, what of each limit is in use, the state of its endpoints,\n" +
+      "and what is wrong in its file. Exit code 1 when something is.",
+    flags: [],
+    operands: { usage: "TENANT", min: 1, max: 1 },
+    check: (args) => void tenantOf(args),
+    work: async (ctl) => {
+      const id = tenantOf(ctl.args);
+      const answer = await ctl.client.request("GET", pathOf("tenants", id, "status"));
+      const status = asItem(answer.json());
+      const errors = Array.isArray(status["errors"]) ? status["errors"].map(text) : [];
+      if (ctl.isJson) {
+        writeBody(ctl, answer);
+        return errors.length > 0 ? 1 : 0;
+      }
+      ctl.io.out(`${id}: ${text(status["sessions"])} sessions\n`);
+      for (const error of errors) ctl.io.out(`${toned(`error: ${error}`, "bad", ctl.io.color)}\n`);
+      const limits = Object.entries(asItem(status["limits"])).map(([name, value]) => limitRow(name, value));
+      if (limits.length > 0) {
+        ctl.io.out("\n");
+        writeTable(ctl, LIMIT_COLUMNS, limits, "");
+      }
+      ctl.io.out("\n");
+      writeTable(ctl, ENDPOINT_COLUMNS, endpointRows(status["backends"]), "no endpoints");
+      return errors.length > 0 ? 1 : 0;
+    },
+  });
+}
+
+const LIMIT_COLUMNS: readonly Column[] = [
+  { title: "LIMIT" },
+  { title: "USED", align: "right" },
+  { title: "OF", align: "right" },
+  { title: "SHARE", align: "right" },
+];
+
+const ENDPOINT_COLUMNS: readonly Column[] = [
+  { title: "BACKEND" },
+  { title: "CIRCUIT" },
+  { title: "ENDPOINT" },
+  { title: "ADDRESS" },
+  { title: "HEALTH" },
+  { title: "STATE" },
+  { title: "SESSIONS", align: "right" },
+  { title: "EJECTED" },
+];
+
+function limitRow(name: string, value: unknown): readonly Cell[] {
+  const { limit, used } = asItem(value);
+  const [most, inUse] = [numberOf(limit), numberOf(used) ?? 0];
+  const isFull = most !== undefined && inUse >= most;
+  const share = most === undefined ? "-" : formatShare(inUse, most);
+  return [
+    name,
+    String(inUse),
+    most === undefined ? "unlimited" : String(most),
+    isFull ? { text: share, tone: "warn" } : share,
+  ];
+}
+
+function endpointRows(backends: unknown): readonly (readonly Cell[])[] {
+  return itemsOf(backends).flatMap((backend) =>
+    itemsOf(backend["endpoints"]).map((endpoint): readonly Cell[] => [
+      text(backend["id"]),
+      marked(text(backend["circuit"]), { open: "bad", half_open: "warn" }),
+      text(endpoint["id"]),
+      text(endpoint["address"]),
+      marked(text(endpoint["health"]), { up: "good", down: "bad" }),
+      marked(text(endpoint["state"]), { drain: "warn", maintenance: "warn" }),
+      text(endpoint["sessions"]),
+      endpoint["ejected"] === true ? { text: "yes", tone: "bad" } : "no",
+    ])
+  );
+}
+
+function marked(word: string, tones: Readonly<Record<string, "good" | "bad" | "warn">>): Cell {
+  const tone = Object.hasOwn(tones, word) ? tones[word] : undefined;
+  return tone === undefined ? word : { text: word, tone };
+}
