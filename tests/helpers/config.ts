@@ -59,6 +59,7 @@ export interface TenantSettings {
 export interface TenantConfig extends TenantSettings {
   readonly id: string;
   readonly enabled?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly listeners: readonly ListenerConfig[];
   readonly backends: readonly BackendConfig[];
 }
