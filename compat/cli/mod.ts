@@ -1,5 +1,6 @@
 /**
- * Stands in for `jsr:@std/cli` where only npm is reached: re-exports the original code from `npm:deno-std`.
+ * Stands in for `jsr:@std/cli` where only npm is reached: re-exports the original code from `npm:deno-std`, but for the
+ * part that does not work there.
  *
  * @module
  */
