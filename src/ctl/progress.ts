@@ -19,6 +19,10 @@ export interface ProgressScreen {
 /** Time between two lines, where there is no terminal. The first and the last do not wait. */
 const LINE_EVERY_MS = 5000;
 
+/** Columns of the widest bar, and columns by which the text behind it may grow. */
+const WIDEST = 40;
+const TAIL_GROWTH = 8;
+
 /** One bar. Its whole is the largest number seen. */
 export class Progress implements Disposable {
   readonly #label: string;
@@ -27,6 +31,7 @@ export class Progress implements Disposable {
   #most = 0;
   #drawnAt = -Infinity;
   #drawn = "";
+  #width: number | undefined;
 
   /** Draws nothing yet. */
   constructor(label: string, screen: ProgressScreen) {
@@ -61,7 +66,9 @@ export class Progress implements Disposable {
     const tail = ` ${text}, ${formatSpan(this.#screen.now() - this.#startedAt)}`;
     const room = this.#screen.columns - this.#label.length - tail.length - 4;
     if (room < 5) return `${this.#label}:${tail}`.slice(0, Math.max(this.#screen.columns - 1, 1));
-    const width = Math.min(room, 40);
+    // The tail grows and shrinks with its numbers; the bar keeps still beside it.
+    this.#width ??= Math.min(Math.max(room - TAIL_GROWTH, 5), WIDEST);
+    const width = Math.min(this.#width, room);
     const done = this.#most === 0 ? width : Math.round((width * (this.#most - left)) / this.#most);
     return `${this.#label} [${"#".repeat(done)}${"-".repeat(width - done)}]${tail}`;
   }
