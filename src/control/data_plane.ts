@@ -5,7 +5,15 @@
  */
 
 import type { PlanChange } from "../config/mod.ts";
-import type { EngineStatus, ListenerStats } from "../ffi/mod.ts";
+import type {
+  EndpointStats,
+  EngineStatus,
+  ListenerStats,
+  LiveSession,
+  SessionFilter,
+  SessionPage,
+  TenantStats,
+} from "../ffi/mod.ts";
 
 /** The data plane, as the control plane sees it. Every call returns at once, except `stop`. */
 export interface DataPlane {
@@ -17,4 +25,13 @@ export interface DataPlane {
   /** Closes what is left and ends the workers. */
   stop(): Promise<void>;
   listenerStats(): readonly ListenerStats[];
+  tenantStats(): readonly TenantStats[];
+  endpointStats(): readonly EndpointStats[];
+  /** Live sessions, a page at a time; throws a TypeError for a source or cursor that is none. */
+  sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage;
+  session(id: string): LiveSession | null;
+  /** Closes sessions as killed; returns how many. */
+  killSessions(filter: SessionFilter): number;
+  /** Gives a tenant's live sessions `graceMs` at the most; returns how many there are. */
+  drainSessions(tenant: string, graceMs: number): number;
 }

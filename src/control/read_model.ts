@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ListenerPlan, Plan } from "../config/mod.ts";
+import type { ListenerPlan, Plan, TenantPlan } from "../config/mod.ts";
 import { formatAddress, type ListenerStats } from "../ffi/mod.ts";
 
 /** An address that is listened on. */
@@ -18,8 +18,15 @@ export interface BoundAddress {
 
 /** Every bound address, in the order of the plan; each port of a range is one. */
 export function boundAddresses(plan: Plan, stats: readonly ListenerStats[]): BoundAddress[] {
-  const counters = new Map(stats.map((one) => [`${one.tenant}/${one.listener}`, one]));
-  return [...plan.tenants.values()].flatMap((tenant) =>
+  return boundOf([...plan.tenants.values()], () => stats);
+}
+
+/** Bound addresses of some tenants; `stats` is asked only where the kernel has chosen a port. */
+export function boundOf(tenants: readonly TenantPlan[], stats: () => readonly ListenerStats[]): BoundAddress[] {
+  const isOpen = ({ address }: ListenerPlan) => address.family !== "unix" && address.port === 0;
+  const asked = tenants.some(({ listeners }) => listeners.some(isOpen)) ? stats() : [];
+  const counters = new Map(asked.map((one) => [`${one.tenant}/${one.listener}`, one]));
+  return tenants.flatMap((tenant) =>
     tenant.listeners.flatMap((listener) =>
       addressesOf(listener, counters.get(`${tenant.id}/${listener.id}`))
         .map((address) => ({ tenant: tenant.id, listener: listener.id, address }))

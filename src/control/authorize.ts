@@ -1,0 +1,163 @@
+/**
+ * What a token may change. Admins may everything, viewers nothing; a tenant's token may change its own tenant, within
+ * what admins have given it: no limit may rise, `grants` stay, and new addresses must be granted. Pure.
+ *
+ * @module
+ */
+
+import {
+  type AddressGrant,
+  canonicalJson,
+  isGranted,
+  isMapValue,
+  mergeOver,
+  parseAddressGrant,
+  parseByteRatePerS,
+  parseDurationMs,
+  parseListenAddress,
+  parseRatePerS,
+  parseSizeBytes,
+  sameValue,
+} from "../config/mod.ts";
+import { type Actor, ControlError, type Fault, type Json, type JsonObject } from "../admin/control.ts";
+import { entriesOf } from "./parts.ts";
+
+/** Throws unless the actor may write to a tenant at all: another's tenant is none to a tenant's token. */
+export function authorizeTenant(actor: Actor, tenant: string): void {
+  if (actor.role === "viewer") throw new ControlError("forbidden", "A token with role viewer changes nothing");
+  if (actor.role === "tenant" && actor.tenant !== tenant) {
+    throw new ControlError("not_found", `Cannot find tenant ${tenant}`);
+  }
+}
+
+/** Throws unless the actor may write what belongs to no tenant. */
+export function authorizeProcess(actor: Actor): void {
+  if (actor.role !== "admin") {
+    throw new ControlError("forbidden", `A token with role ${actor.role} does not change the whole configuration`);
+  }
+}
+
+/**
+ * Throws unless the actor may bring its tenant from `before` to `after` (null: not there).
+ *
+ * @param defaults of the main file, which lie beneath both
+ */
+export function authorizeChange(
+  actor: Actor,
+  before: JsonObject | null,
+  after: JsonObject | null,
+  defaults: unknown,
+): void {
+  if (actor.role === "admin") return;
+  if (before === null || after === null) {
+    throw new ControlError("forbidden", "Only admins create and delete tenants");
+  }
+  const faults: Fault[] = [];
+  if (!sameValue(before["grants"], after["grants"])) {
+    faults.push({ pointer: "/grants", detail: "only admins change grants" });
+  }
+  faults.push(...raisedLimits(limitsOf(before, defaults), limitsOf(after, defaults), "/limits"));
+  const grants = grantsOf(before);
+  faults.push(...ungrantedListeners(before, after, grants.addresses));
+  faults.push(...ungrantedRoutes(before, after, grants.listeners));
+  faults.push(...ungrantedSockets(before, after, grants.addresses));
+  if (faults.length > 0) throw new ControlError("forbidden", "A tenant's token may not change this", faults);
+}
+
+function limitsOf(tenant: JsonObject, defaults: unknown): Json | undefined {
+  const merged = mergeOver(defaults, tenant);
+  return isMapValue(merged) ? merged["limits"] as Json | undefined : undefined;
+}
+
+/** Limits that would be higher, or not there any more; what is no amount must stay as it is. */
+function raisedLimits(before: Json | undefined, after: Json | undefined, pointer: string): Fault[] {
+  if (sameValue(before, after) || before === undefined && isAmount(after)) return [];
+  if (isMapValue(before ?? {}) && isMapValue(after ?? {})) {
+    const [from, to] = [before ?? {}, after ?? {}] as [JsonObject, JsonObject];
+    return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) =>
+      raisedLimits(from[key], to[key], `${pointer}/${key}`)
+    );
+  }
+  if (pointer === "/limits/on_limit" && [after ?? "close", before ?? "close"].every((word) => word !== "queue")) {
+    return [];
+  }
+  if (pointer === "/limits/dry_run" && after !== true) return [];
+  const [from, to] = [amountOf(before), amountOf(after)];
+  if (from !== undefined && to !== undefined && to <= from) return [];
+  const why = to === undefined || from === undefined ? "only admins change it" : `it must be at most ${String(before)}`;
+  return [{ pointer, detail: `a tenant's token does not raise limits: ${why}` }];
+}
+
+function isAmount(value: Json | undefined): boolean {
+  return amountOf(value) !== undefined;
+}
+
+function amountOf(value: Json | undefined): number | undefined {
+  if (typeof value === "number") return value;
+  return parseRatePerS(value) ?? parseByteRatePerS(value) ?? parseSizeBytes(value) ?? parseDurationMs(value);
+}
+
+function grantsOf(tenant: JsonObject): { addresses: AddressGrant[]; listeners: readonly Json[] } {
+  const grants = isMapValue(tenant["grants"]) ? tenant["grants"] as JsonObject : {};
+  const listOf = (key: string) => Array.isArray(grants[key]) ? grants[key] as readonly Json[] : [];
+  return {
+    addresses: listOf("addresses").flatMap((text) => typeof text === "string" ? readGrant(text) : []),
+    listeners: listOf("listeners"),
+  };
+}
+
+function readGrant(text: string): AddressGrant[] {
+  try {
+    return [parseAddressGrant(text)];
+  } catch {
+    // The schema has refused it: the tenant is in error, and grants nothing by it.
+    return [];
+  }
+}
+
+function ungrantedListeners(before: JsonObject, after: JsonObject, grants: readonly AddressGrant[]): Fault[] {
+  const had = new Set(entriesOf(before, "listeners").map((listener) => canonicalJson(listener["address"])));
+  return entriesOf(after, "listeners").flatMap((listener, index) => {
+    const { address } = listener;
+    if (had.has(canonicalJson(address)) || typeof address !== "string" || mayListen(address, grants)) return [];
+    return [{ pointer: `/listeners/${index}/address`, detail: `${address} is not among the tenant's grants` }];
+  });
+}
+
+/** What cannot be read is the schema's to refuse. */
+function mayListen(address: string, grants: readonly AddressGrant[]): boolean {
+  let wanted;
+  try {
+    wanted = parseListenAddress(address);
+  } catch {
+    return true;
+  }
+  return isGranted(wanted, grants);
+}
+
+function ungrantedRoutes(before: JsonObject, after: JsonObject, listeners: readonly Json[]): Fault[] {
+  const had = new Set(entriesOf(before, "routes").map((route) => route["listener"]));
+  return entriesOf(after, "routes").flatMap(({ listener }, index) =>
+    listener === undefined || had.has(listener) || listeners.includes(listener)
+      ? []
+      : [{ pointer: `/routes/${index}/listener`, detail: "the listener is not among the tenant's grants" }]
+  );
+}
+
+/** Sockets of this machine's file system are not a tenant's to reach into, unless they were granted. */
+function ungrantedSockets(before: JsonObject, after: JsonObject, grants: readonly AddressGrant[]): Fault[] {
+  const socketsOf = (tenant: JsonObject) =>
+    entriesOf(tenant, "backends").flatMap((backend, at) =>
+      entriesOf(backend, "endpoints").flatMap(({ address }, index) =>
+        typeof address === "string" && address.startsWith("unix:")
+          ? [{ address, pointer: `/backends/${at}/endpoints/${index}/address` }]
+          : []
+      )
+    );
+  const had = new Set(socketsOf(before).map(({ address }) => address));
+  return socketsOf(after).flatMap(({ address, pointer }) =>
+    had.has(address) || mayListen(address, grants)
+      ? []
+      : [{ pointer, detail: `${address} is not among the tenant's grants` }]
+  );
+}

@@ -1,0 +1,365 @@
+/**
+ * From the texts of files to what they would put in force, tenant by tenant, compared with what is in force. Changes
+ * nothing; only names are looked up. `control_plane.ts` calls it for the start, for reloads and for writes alike.
+ *
+ * @module
+ */
+
+import {
+  AddressIndex,
+  type CheckedUnit,
+  checkSharedListeners,
+  checkTop,
+  checkUnit,
+  claimsOfMain,
+  collisionProblem,
+  compileProcess,
+  compileTenant,
+  type HeldAddress,
+  isMapValue,
+  type ListenClaim,
+  type LoadDeps,
+  mainUnits,
+  outlineOf,
+  parseSource,
+  type PlanChange,
+  type Problem,
+  sameValue,
+  type Source,
+  strayProblem,
+  type TenantFile,
+  tenantsFolder,
+  type TenantUnit,
+  textOf,
+  uniqueIds,
+  unitOf,
+  unreadable,
+  valueSource,
+} from "../config/mod.ts";
+import type { JsonObject } from "../admin/control.ts";
+import { ConfigError } from "./reload.ts";
+import { MAIN_OWNER, type MainState, ownerOf, type Unit } from "./unit_state.ts";
+
+/** What is in force. */
+export interface InForce {
+  readonly main: MainState;
+  readonly units: ReadonlyMap<string, Unit>;
+  /** Files that were meant for a tenant and cannot be one, by path. */
+  readonly strays: ReadonlyMap<string, readonly Problem[]>;
+  readonly addresses: AddressIndex;
+}
+
+/** What was read, or would be written. */
+export interface FilesRead {
+  readonly mainText: string;
+  /** Texts of tenants' files; null: it is gone; an error: it cannot be read. */
+  readonly tenants: readonly { readonly file: TenantFile; readonly text: string | null | Error }[];
+  /** Set when `tenants` is every file there is; these are the names that are no tenant's. */
+  readonly strays?: readonly TenantFile[];
+  /** Tenants to check although their text is the same. */
+  readonly again?: (unit: Unit) => boolean;
+}
+
+/** What would be in force. */
+export interface Evaluation {
+  readonly main: MainState;
+  readonly isMainNew: boolean;
+  /** Tenants that are new or other than they were; those with problems keep what runs. */
+  readonly units: ReadonlyMap<string, Unit>;
+  readonly removed: ReadonlySet<string>;
+  readonly strays: ReadonlyMap<string, readonly Problem[]>;
+}
+
+/** A tenant on its way. */
+interface Candidate {
+  readonly id: string;
+  readonly before: Unit | undefined;
+  /** Without what checking gives. */
+  readonly base: Omit<Unit, "problems" | "running">;
+  readonly checked: CheckedUnit | null;
+  problems: readonly Problem[];
+}
+
+/** Evaluates; `inForce` is null at the start. Throws ConfigError when the main file is wrong. */
+export async function evaluate(
+  mainPath: string,
+  read: FilesRead,
+  inForce: InForce | null,
+  deps: LoadDeps,
+): Promise<Evaluation> {
+  const cached = { ...deps, lookup: cachedLookup(deps) };
+  const units = new Map<string, Unit>();
+  const removed = new Set<string>();
+  const strays = new Map<string, readonly Problem[]>(read.strays === undefined ? inForce?.strays ?? [] : []);
+  const candidates: Candidate[] = [];
+
+  const isMainNew = inForce === null || inForce.main.text !== read.mainText;
+  const head = isMainNew ? readMain(mainPath, read.mainText) : null;
+  const source = head?.source ?? inForce?.main.source;
+  if (source === undefined) throw new TypeError("Cannot evaluate: there must be a main file: there is none");
+  const isContextNew = inForce === null ||
+    (isMainNew &&
+      ["defaults", "listeners"].some((key) => !sameValue(inForce.main.source.value[key], source.value[key])));
+  const mustCheck = (unit: Unit) => isContextNew || unit.problems.length > 0 || read.again?.(unit) === true;
+
+  const mainIds = new Set<string>();
+  if (isMainNew) {
+    const listed = await readMainTenants(mainPath, source, inForce, mustCheck, cached, head?.problems ?? []);
+    for (const { id, unit, candidate } of listed) {
+      mainIds.add(id);
+      if (unit !== null) units.set(id, unit);
+      if (candidate !== null) candidates.push(candidate);
+    }
+    for (const unit of inForce?.units.values() ?? []) if (unit.inMain && !mainIds.has(unit.id)) removed.add(unit.id);
+  } else {
+    const again: Unit[] = [];
+    for (const unit of inForce?.units.values() ?? []) {
+      if (!unit.inMain) continue;
+      mainIds.add(unit.id);
+      if (read.again?.(unit) === true) again.push(unit);
+    }
+    candidates.push(...await Promise.all(again.map((unit) => recheck(source, unit, inForce?.units, cached))));
+  }
+
+  const seen = new Set<string>();
+  const checks: Promise<Candidate>[] = [];
+  for (const { file, text } of read.tenants) {
+    seen.add(file.path);
+    strays.delete(file.path);
+    const before = inForce?.units.get(file.name);
+    if (text === null) {
+      if (before?.file === file.path && !before.inMain) removed.add(file.name);
+    } else if (mainIds.has(file.name)) {
+      strays.set(file.path, [duplicate(file, mainPath)]);
+    } else if (before !== undefined && before.file === file.path && before.text === text && !mustCheck(before)) {
+      continue;
+    } else checks.push(checkFile(source, file, text, before, cached));
+  }
+  for (const unit of inForce?.units.values() ?? []) {
+    if (unit.inMain || seen.has(unit.file) || removed.has(unit.id)) continue;
+    if (read.strays !== undefined) removed.add(unit.id);
+    else if (mainIds.has(unit.id)) {
+      strays.set(unit.file, [duplicate({ name: unit.id, path: unit.file }, mainPath)]);
+    } else if (isContextNew || read.again?.(unit) === true) {
+      checks.push(recheck(source, unit, inForce?.units, cached));
+    }
+  }
+  candidates.push(...await Promise.all(checks));
+  for (const stray of read.strays ?? []) {
+    strays.set(stray.path, [{ file: stray.path, line: 0, column: 0, path: "", ...strayProblem(stray.path) }]);
+  }
+  for (const { id } of candidates) removed.delete(id);
+  for (const id of units.keys()) removed.delete(id);
+
+  const mainHeld = claimsOfMain(outlineOf(source, [])).map((claim) => heldOf(MAIN_OWNER, claim));
+  settleAddresses({ candidates, removed, mainHeld: isMainNew ? mainHeld : null, source, inForce });
+  for (const candidate of candidates) units.set(candidate.id, unitFrom(candidate));
+  const main = head === null && inForce !== null
+    ? inForce.main
+    : mainState(source, read.mainText, head?.config, mainHeld);
+  return { main, isMainNew, units, removed, strays };
+}
+
+/** What the data plane has to be told to get from what is in force to an evaluation. */
+export function changeOf(evaluation: Evaluation, inForce: InForce | null): PlanChange {
+  const upserts = [...evaluation.units.values()].flatMap(({ id, running }) => {
+    const before = inForce?.units.get(id)?.running ?? null;
+    return running === null || sameValue(before?.plan, running.plan) ? [] : [running.plan];
+  });
+  const removals = [...evaluation.removed].filter((id) => (inForce?.units.get(id)?.running ?? null) !== null);
+  const { process } = evaluation.main;
+  return inForce !== null && sameValue(inForce.main.process, process)
+    ? { upserts, removals }
+    : { process, upserts, removals };
+}
+
+function readMain(
+  path: string,
+  text: string,
+): { source: Source; config: MainState["config"] | null; problems: Problem[] } {
+  const { source, problems } = parseSource(path, text);
+  if (source === null) throw new ConfigError(problems);
+  const found = [...problems];
+  const config = checkTop(source, found);
+  found.push(...checkSharedListeners(outlineOf(source, [])));
+  return { source, config, problems: found };
+}
+
+function mainState(
+  source: Source,
+  text: string,
+  config: MainState["config"] | null | undefined,
+  held: readonly HeldAddress[],
+): MainState {
+  if (config === null || config === undefined) throw new ConfigError([]);
+  const { tenants: _, ...written } = source.value;
+  return {
+    text,
+    source,
+    config,
+    process: compileProcess(config),
+    folder: tenantsFolder(source),
+    written: written as JsonObject,
+    held,
+  };
+}
+
+/** The tenants of a main file that is new. Throws when anything is wrong: then the main file is. */
+async function readMainTenants(
+  path: string,
+  source: Source,
+  inForce: InForce | null,
+  mustCheck: (unit: Unit) => boolean,
+  deps: LoadDeps,
+  problems: readonly Problem[],
+): Promise<{ id: string; unit: Unit | null; candidate: Candidate | null }[]> {
+  const listed = mainUnits(source);
+  const found = [...problems];
+  found.push(
+    ...uniqueIds(
+      "tenant",
+      listed.map((unit) => ({ id: textOf(unit.own, "id"), raw: unit.own, placeOf: unit.placeOf })),
+    ),
+  );
+  const results = await Promise.all(listed.map(async (tenant) => {
+    const id = textOf(tenant.own, "id") ?? "";
+    const before = inForce?.units.get(id);
+    if (before?.inMain === true && !mustCheck(before) && sameValue(before.written, tenant.own)) {
+      return { id, unit: { ...before, base: tenant.base }, candidate: null };
+    }
+    const checked = await checkUnit(source, tenant, deps);
+    found.push(...checked.problems);
+    const written = isMapValue(tenant.own) ? tenant.own as JsonObject : null;
+    const base = { id, file: path, base: tenant.base, inMain: true, text: "", written };
+    return { id, unit: null, candidate: { id, before, base, checked, problems: checked.problems } };
+  }));
+  if (found.length > 0) throw new ConfigError(found);
+  return results;
+}
+
+async function checkFile(
+  main: Source,
+  file: TenantFile,
+  text: string | Error,
+  before: Unit | undefined,
+  deps: LoadDeps,
+): Promise<Candidate> {
+  const base = { id: file.name, file: file.path, base: [], inMain: false, text: "", written: null };
+  if (text instanceof Error) {
+    return { id: file.name, before, base, checked: null, problems: [unreadable(file.path, text)] };
+  }
+  const { source, problems } = parseSource(file.path, text);
+  if (source === null) return { id: file.name, before, base: { ...base, text }, checked: null, problems };
+  const checked = await checkUnit(main, unitOf(main, source, [], source.value, file.name), deps);
+  const written = withId(file.name, source.value);
+  return {
+    id: file.name,
+    before,
+    base: { ...base, text, written },
+    checked,
+    problems: [...problems, ...checked.problems],
+  };
+}
+
+/** Checks a tenant whose text is the same, because what lies beneath it has changed. */
+async function recheck(
+  main: Source,
+  unit: Unit,
+  all: ReadonlyMap<string, Unit> | undefined,
+  deps: LoadDeps,
+): Promise<Candidate> {
+  const before = all?.get(unit.id);
+  const file = { name: unit.id, path: unit.file };
+  if (!unit.inMain && (unit.written === null || unit.text === "")) {
+    return await checkFile(main, file, unit.text === "" ? new Error("it could not be read") : unit.text, before, deps);
+  }
+  const value = unit.written ?? {};
+  const tenant: TenantUnit = unit.inMain
+    ? unitOf(main, main, unit.base, value, null)
+    : unitOf(main, valueSource(unit.file, value), [], value, unit.id);
+  const checked = await checkUnit(main, tenant, deps);
+  // Only problems need lines, and only the text has them.
+  if (checked.problems.length > 0 && !unit.inMain) return await checkFile(main, file, unit.text, before, deps);
+  return { id: unit.id, before, base: unit, checked, problems: checked.problems };
+}
+
+function withId(id: string, value: Readonly<Record<string, unknown>>): JsonObject {
+  return (value["id"] === undefined ? { id, ...value } : value) as JsonObject;
+}
+
+/** Whoever has an address keeps it; of those that want a new one the first gets it. */
+function settleAddresses(all: {
+  readonly candidates: readonly Candidate[];
+  readonly removed: ReadonlySet<string>;
+  readonly mainHeld: readonly HeldAddress[] | null;
+  readonly source: Source;
+  readonly inForce: InForce | null;
+}): void {
+  const { candidates, removed, mainHeld, source, inForce } = all;
+  const released = new Set([...removed].map(ownerOf));
+  if (mainHeld !== null) released.add(MAIN_OWNER);
+  for (const { id, problems } of candidates) if (problems.length === 0) released.add(ownerOf(id));
+  for (let isSettled = false; !isSettled;) {
+    isSettled = true;
+    const fresh = new AddressIndex();
+    const take = (owner: string, claims: readonly ListenClaim[]): Problem[] =>
+      claims.flatMap((claim) => {
+        const holder = fresh.holderOf(claim.address) ?? inForce?.addresses.holderOf(claim.address, released);
+        if (holder !== undefined) return [collisionProblem(claim, holder)];
+        fresh.add(heldOf(owner, claim));
+        return [];
+      });
+    if (mainHeld !== null) {
+      const problems = take(MAIN_OWNER, claimsOfMain(outlineOf(source, [])));
+      if (problems.length > 0) throw new ConfigError(problems);
+    }
+    for (const candidate of candidates) {
+      if (candidate.problems.length > 0) continue;
+      const problems = take(ownerOf(candidate.id), candidate.checked?.claims ?? []);
+      if (problems.length === 0) continue;
+      if (candidate.base.inMain) throw new ConfigError(problems);
+      candidate.problems = problems;
+      // It keeps what it has: everybody is held against that once more.
+      released.delete(ownerOf(candidate.id));
+      isSettled = false;
+      break;
+    }
+  }
+}
+
+function heldOf(owner: string, { address, who, place }: ListenClaim): HeldAddress {
+  return { address, owner, who, at: place.source.file };
+}
+
+function unitFrom({ id, before, base, checked, problems }: Candidate): Unit {
+  const unit = { ...base, problems, running: before?.running ?? null };
+  if (problems.length > 0 || checked?.config === null || checked?.config === undefined || base.written === null) {
+    return unit;
+  }
+  const { config, names, claims } = checked;
+  return {
+    ...unit,
+    problems: [],
+    running: {
+      written: base.written,
+      plan: compileTenant(config, names),
+      hasNames: names.hosts.size > 0,
+      held: claims.map((claim) => heldOf(ownerOf(id), claim)),
+    },
+  };
+}
+
+function duplicate(file: TenantFile, mainPath: string): Problem {
+  const message = `must be unique: the tenant ${file.name} is already in ${mainPath}`;
+  return { file: file.path, line: 1, column: 1, path: "id", message, remedy: "remove one of the two" };
+}
+
+/** Each name once, however many tenants use it. */
+function cachedLookup(deps: LoadDeps): LoadDeps["lookup"] {
+  const known = new Map<string, Promise<readonly string[]>>();
+  return (name, signal) => {
+    const found = known.get(name) ?? deps.lookup(name, signal);
+    known.set(name, found);
+    return found;
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * What happened lately, for those who follow along: a ring of the last events, and listeners that are told of new ones.
+ *
+ * @module
+ */
+
+import type { EventView } from "../admin/control.ts";
+
+/** Events that are kept for those who come back. */
+const KEPT = 1_000;
+
+/** The ring. */
+export class Events {
+  readonly #now: () => number;
+  readonly #kept: EventView[] = [];
+  readonly #listeners = new Set<(event: EventView) => void>();
+  #last = 0;
+
+  /** @param now Unix time in ms */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Adds an event; listeners are told soon, not now. */
+  add(kind: EventView["kind"], tenant: string | null, data: EventView["data"]): void {
+    const event = { id: ++this.#last, at: new Date(this.#now()).toISOString(), kind, tenant, data };
+    this.#kept.push(event);
+    if (this.#kept.length > KEPT) this.#kept.shift();
+    for (const listener of this.#listeners) this.#tell(listener, event);
+  }
+
+  /** Tells of the kept events after `afterId` (null: of none), then of each new one. Returns how to stop. */
+  subscribe(afterId: number | null, listener: (event: EventView) => void): () => void {
+    // A wrapper of its own: the same function may subscribe twice.
+    const own = (event: EventView) => listener(event);
+    this.#listeners.add(own);
+    if (afterId !== null) {
+      // Ids beyond the last are from before a restart: everything that is kept is new.
+      const from = afterId > this.#last ? 0 : afterId;
+      for (const event of this.#kept) if (event.id > from) this.#tell(own, event);
+    }
+    return () => void this.#listeners.delete(own);
+  }
+
+  #tell(listener: (event: EventView) => void, event: EventView): void {
+    queueMicrotask(() => {
+      if (this.#listeners.has(listener)) listener(event);
+    });
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What readers of the admin API are told of the running system: statuses, sessions, counters. Pure; made from what is in
+ * force and the data plane's counters.
+ *
+ * @module
+ */
+
+import { formatProblem, type Problem } from "../config/mod.ts";
+import type { JsonObject, SessionView, StatusView, TenantStatusView } from "../admin/control.ts";
+import type { EndpointStats, LiveSession, TenantStats } from "../ffi/mod.ts";
+import type { ControlPlane } from "./control_plane.ts";
+import { entriesOf } from "./parts.ts";
+import { valueOf } from "./targets.ts";
+
+/** Tenants with errors: those whose file is wrong, and files that cannot be a tenant's. */
+export function tenantsInError(
+  control: ControlPlane,
+): { readonly tenant: string; readonly errors: readonly string[] }[] {
+  const found = [...control.units.values()].filter((unit) => unit.problems.length > 0)
+    .map((unit) => ({ tenant: unit.id, errors: sentences(unit.problems) }));
+  for (const [path, problems] of control.strays) {
+    found.push({ tenant: path.slice(path.lastIndexOf("/") + 1).replace(/\.ya?ml$/, ""), errors: sentences(problems) });
+  }
+  return found;
+}
+
+/** The process at a glance. */
+export function statusView(
+  control: ControlPlane,
+  { version, uptimeMs }: { version: string; uptimeMs: number },
+): StatusView {
+  const report = control.lastReload;
+  return {
+    version,
+    generation: control.generation,
+    uptime_s: Math.floor(uptimeMs / 1000),
+    workers: control.status().workers,
+    last_reload: report === null ? null : {
+      at: new Date(report.atMs).toISOString(),
+      ok: report.ok,
+      changed: report.changed,
+      generation: report.generation,
+      errors: report.errors,
+    },
+    tenants_in_error: tenantsInError(control),
+  };
+}
+
+/** A tenant's status; null when there is no such tenant. */
+export function tenantStatusView(
+  control: ControlPlane,
+  id: string,
+  stats: { tenants(): readonly TenantStats[]; endpoints(): readonly EndpointStats[] },
+): TenantStatusView | null {
+  const unit = control.units.get(id);
+  if (unit === undefined) return null;
+  const { running } = unit;
+  const sessions = stats.tenants().find(({ tenant }) => tenant === id)?.sessionsActive ?? 0;
+  const counters = stats.endpoints().filter(({ tenant }) => tenant === id);
+  const written = running?.written ?? valueOf(unit);
+  return {
+    sessions,
+    limits: { max_connections: { limit: running?.plan.limits.maxConnections ?? null, used: sessions } },
+    backends: entriesOf(written, "backends").map((backend) => ({
+      id: String(backend["id"]),
+      circuit: "closed" as const,
+      endpoints: entriesOf(backend, "endpoints").map((endpoint) => ({
+        id: String(endpoint["id"]),
+        address: String(endpoint["address"]),
+        health: "unknown" as const,
+        state: stateOf(endpoint["state"]),
+        sessions: counters.filter((one) => one.backend === backend["id"] && one.endpoint === endpoint["id"])
+          .reduce((sum, one) => sum + one.sessionsActive, 0),
+        ejected: false,
+      })),
+    })),
+    errors: sentences(unit.problems),
+  };
+}
+
+function stateOf(written: unknown): "ready" | "drain" | "maintenance" {
+  return written === "drain" || written === "maintenance" ? written : "ready";
+}
+
+function sentences(problems: readonly Problem[]): string[] {
+  return problems.map(formatProblem);
+}
+
+/** A live session with the fields of the access log so far. */
+export function sessionView(session: LiveSession): SessionView {
+  return {
+    ts: new Date(session.timeMs).toISOString(),
+    session: session.session,
+    tenant: session.tenant,
+    listener: session.listener,
+    route: session.route,
+    backend: session.backend,
+    endpoint: session.endpoint,
+    client: session.client ?? "unix",
+    client_port: session.clientPort,
+    server_name: session.serverName?.toLowerCase() ?? null,
+    alpn: session.alpn,
+    bytes_up: session.bytesUp,
+    bytes_down: session.bytesDown,
+    queue_ms: milliseconds(session.queueUs),
+    connect_ms: milliseconds(session.connectUs),
+    first_byte_ms: milliseconds(session.firstByteUs),
+    total_ms: milliseconds(session.totalUs),
+    attempts: session.attempts,
+    code: session.code,
+    reason: session.reason,
+    rtt_client_us: session.rttClientUs,
+    rtt_server_us: session.rttServerUs,
+    state: session.state,
+    drain_in_ms: session.drainInMs,
+  };
+}
+
+function milliseconds(us: number | null): number | null {
+  return us === null ? null : us / 1000;
+}
+
+/** Counters of one tenant, or of all with their sum. */
+export function statsView(stats: readonly TenantStats[], tenant: string | undefined): JsonObject {
+  const named = stats.filter((one) => one.tenant !== null && (tenant === undefined || one.tenant === tenant));
+  if (tenant !== undefined) return counters(named);
+  return {
+    ...counters(named),
+    tenants: Object.fromEntries(named.map((one) => [one.tenant ?? "", counters([one])])),
+  };
+}
+
+function counters(stats: readonly TenantStats[]): JsonObject {
+  const sum = (of: (one: TenantStats) => number) => stats.reduce((total, one) => total + of(one), 0);
+  const merged = (of: (one: TenantStats) => ReadonlyMap<string, number>) => {
+    const total: Record<string, number> = {};
+    for (const one of stats) for (const [key, value] of of(one)) total[key] = (total[key] ?? 0) + value;
+    return total;
+  };
+  return {
+    sessions_active: sum((one) => one.sessionsActive),
+    sessions_total: sum((one) => one.sessionsTotal),
+    bytes_up: sum((one) => one.bytesUp),
+    bytes_down: sum((one) => one.bytesDown),
+    buffered_bytes: sum((one) => one.bufferedBytes),
+    retries: sum((one) => one.retriesTotal),
+    refused: merged((one) => one.refused),
+    closed: merged((one) => one.closed),
+  };
+}
