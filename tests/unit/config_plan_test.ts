@@ -34,8 +34,8 @@ tenants:
         balance: least_connections
         retry: { attempts: 2 }
         endpoints:
-          - { id: a, address: "10.0.0.5:5432", weight: 7, max_connections: 0 }
-          - { id: b, address: "db.example:5432" }
+          - { id: a, address: "10.0.0.5:5432", weight: 7, max_connections: 0, state: drain }
+          - { id: b, address: "db.example:5432", state: maintenance }
           - { id: u, address: "unix:@pg" }
   - id: plain
 `;
@@ -92,21 +92,21 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
           id: "a",
           weight: 7,
           maxConnections: 0,
-          state: "ready",
+          state: "drain",
           address: { family: "ipv4", ip: "10.0.0.5", port: 5432, scopeId: 0 },
         },
         {
           id: "b",
           weight: 100,
           maxConnections: null,
-          state: "ready",
+          state: "maintenance",
           address: { family: "ipv4", ip: "10.0.0.7", port: 5432, scopeId: 0 },
         },
         {
           id: "b",
           weight: 100,
           maxConnections: null,
-          state: "ready",
+          state: "maintenance",
           address: { family: "ipv6", ip: "fd00::7", port: 5432, scopeId: 0 },
         },
         { id: "u", weight: 100, maxConnections: null, state: "ready", address: { family: "unix", path: "@pg" } },
