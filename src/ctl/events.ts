@@ -85,12 +85,17 @@ export async function* followEvents(client: AdminClient, options: FollowOptions)
       const stream = await client.stream("/v1/events", { query: options.query, headers }, signal);
       wasOpen = true;
       options.onOpen();
+      const from = last;
       for await (const message of messagesOf(stream)) {
         if (message.id !== "") last = message.id;
         pauseMs = FIRST_PAUSE_MS;
         yield message;
       }
-      if (!options.isFollowing) return;
+      if (!options.isFollowing) {
+        if (last === from) return;
+        // The server ends a stream whose reader is behind; there may be more.
+        continue;
+      }
       options.onBroken(new ClientError("the stream ended"), pauseMs);
     } catch (error) {
       if (signal.aborted) return;

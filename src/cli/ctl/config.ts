@@ -6,14 +6,14 @@
 import { formatChange } from "../../ctl/changes.ts";
 import { formatFaults } from "../../ctl/faults.ts";
 import { count } from "../../ctl/format.ts";
-import { asItem, itemsOf, readList, text } from "../../ctl/lists.ts";
+import { asItem, itemsOf, text } from "../../ctl/lists.ts";
 import { ApiError, faultsOf } from "../../ctl/problem.ts";
 import { type Command, UsageError } from "../command.ts";
 import type { CommandGroup } from "../group.ts";
 import { FILE_FLAG, fileOf } from "./apply.ts";
 import { type Ctl, CTL_FLAGS, ctlCommand, type CtlDeps, readFile } from "./context.ts";
 import { DRY_RUN_FLAG, dryRunQuery, LIMIT_FLAG, limitOf } from "./operands.ts";
-import { writeBody, writeJson, writeOutcome, writeTable } from "./output.ts";
+import { writeBody, writeOutcome, writeTable } from "./output.ts";
 import { quoted } from "./switches.ts";
 
 /** The group. */
@@ -122,21 +122,22 @@ function generationsCommand(deps: CtlDeps): Command {
     name: "ctl config generations",
     summary: "list the states that can be gone back to",
     description: "Lists who changed what and when, the latest last.",
-    flags: [LIMIT_FLAG],
+    flags: [{ ...LIMIT_FLAG, summary: "the latest N only" }],
     check: (args) => void limitOf(args),
     work: async (ctl) => {
-      const list = await readList(ctl.client, "/v1/config/generations", {}, limitOf(ctl.args));
+      const answer = await ctl.client.request("GET", "/v1/config/generations");
       if (ctl.isJson) {
-        writeJson(ctl, list);
+        writeBody(ctl, answer);
         return 0;
       }
+      const items = itemsOf(asItem(answer.json())["items"]).slice(-limitOf(ctl.args));
       const columns = [
         { title: "GENERATION", align: "right" as const },
         { title: "AT" },
         { title: "BY" },
         { title: "CHANGES" },
       ];
-      const rows = list.items.flatMap(({ generation, at, actor, changes }) => {
+      const rows = items.flatMap(({ generation, at, actor, changes }) => {
         const lines = itemsOf(changes).map((change) => formatChange(change, false));
         const more = lines.length - MOST_CHANGES;
         const shown = [...lines.slice(0, MOST_CHANGES), ...(more > 0 ? [`and ${more} more`] : [])];

@@ -8,6 +8,7 @@ import { formatSpan } from "../../ctl/format.ts";
 import { asItem, text } from "../../ctl/lists.ts";
 import { toned } from "../../ctl/tables.ts";
 import { type Command, UsageError } from "../command.ts";
+import { idFlag } from "./operands.ts";
 import { ctlCommand, type CtlDeps } from "./context.ts";
 
 /** Without --follow, the events that are kept have come when there was none for so long. */
@@ -24,8 +25,10 @@ export function eventsCommand(deps: CtlDeps): Command {
     flags: [
       { name: "follow", summary: "go on with what comes" },
       { name: "since", value: "ID", summary: "only those after this one (else all that are kept)" },
+      { name: "tenant", value: "ID", summary: "only of this tenant" },
     ],
     check: (args) => {
+      idFlag(args, "tenant");
       const since = args.values.get("since");
       if (since !== undefined && !/^\d{1,16}$/.test(since)) {
         throw new UsageError(`--since must be the number of an event: current value is ${JSON.stringify(since)}`);
@@ -37,7 +40,7 @@ export function eventsCommand(deps: CtlDeps): Command {
       const quiet = isFollowing ? undefined : new Quiet(() => end.abort(), deps);
       const events = followEvents(client, {
         since: args.values.get("since") ?? "0",
-        query: {},
+        query: { tenant: idFlag(args, "tenant") },
         signal: end.signal,
         isFollowing,
         onOpen: () => quiet?.touch(),

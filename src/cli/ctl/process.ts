@@ -1,14 +1,13 @@
 /**
- * `sluice ctl status`, `ctl stats` and `ctl reload`: the process as a whole.
+ * `sluice ctl status` and `ctl reload`: the process as a whole.
  *
  * @module
  */
-import { formatBytes, formatSpan } from "../../ctl/format.ts";
+import { formatSpan } from "../../ctl/format.ts";
 import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
 import { toned } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
 import { ctlCommand, type CtlDeps } from "./context.ts";
-import { idFlag } from "./operands.ts";
 import { writeBody, writeTable } from "./output.ts";
 
 /** `ctl status`. */
@@ -70,41 +69,6 @@ export function reloadCommand(deps: CtlDeps): Command {
       return ok === true ? 0 : 1;
     },
   });
-}
-
-/** `ctl stats`. */
-export function statsCommand(deps: CtlDeps): Command {
-  return ctlCommand(deps, {
-    name: "ctl stats",
-    summary: "show counters, of a tenant or of all",
-    description: "Shows what has been counted since the process started.",
-    flags: [{ name: "tenant", value: "ID", summary: "only of this tenant" }],
-    check: (args) => void idFlag(args, "tenant"),
-    work: async (ctl) => {
-      const query = { tenant: idFlag(ctl.args, "tenant") };
-      const answer = await ctl.client.request("GET", "/v1/stats", { query });
-      if (ctl.isJson) writeBody(ctl, answer);
-      else {
-        const columns = [{ title: "COUNTER" }, { title: "VALUE", align: "right" as const }];
-        writeTable(ctl, columns, countersOf("", answer.json()), "no counters");
-      }
-      return 0;
-    },
-  });
-}
-
-function countersOf(path: string, value: unknown): readonly (readonly [string, string])[] {
-  if (Array.isArray(value)) {
-    return value.flatMap((each: unknown, index) => {
-      const { id } = asItem(each);
-      return countersOf(`${path}.${typeof id === "string" ? id : index}`, each);
-    });
-  }
-  if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, each]) => countersOf(path === "" ? key : `${path}.${key}`, each));
-  }
-  const isBytes = typeof value === "number" && /(?:^|[._])bytes(?:[._]|$)/.test(path);
-  return [[path, isBytes ? formatBytes(value) : text(value)]];
 }
 
 function listOf(value: unknown): readonly string[] {

@@ -10,7 +10,7 @@ import type { Cell, Column } from "../../ctl/tables.ts";
 import { type Arguments, type Command, type Flag, UsageError } from "../command.ts";
 import type { CommandGroup } from "../group.ts";
 import { CTL_FLAGS, ctlCommand, type CtlDeps } from "./context.ts";
-import { durationFlag, idFlag, LIMIT_FLAG, limitOf, sessionOf } from "./operands.ts";
+import { DRY_RUN_FLAG, dryRunQuery, durationFlag, idFlag, LIMIT_FLAG, limitOf, sessionOf } from "./operands.ts";
 import { writeBody, writeJson, writeTable } from "./output.ts";
 
 /** The group. */
@@ -135,17 +135,21 @@ function killCommand(deps: CtlDeps): Command {
     description:
       "Closes the session with this id, or every one that matches all the filters; they end with KD and the\n" +
       "reason killed. Without a filter --all is needed.",
-    flags: [...FILTERS, { name: "all", summary: "every session that the token may see" }],
+    flags: [...FILTERS, { name: "all", summary: "every session that the token may see" }, DRY_RUN_FLAG],
     operands: { usage: "[ID]", min: 0, max: 1 },
     check: checkKill,
     work: async (ctl) => {
       const [id] = ctl.args.operands;
+      const dryRun = dryRunQuery(ctl.args);
       const answer = id === undefined
-        ? await ctl.client.request("DELETE", "/v1/sessions", { query: filterOf(ctl.args) })
-        : await ctl.client.request("DELETE", pathOf("sessions", sessionOf(id)));
+        ? await ctl.client.request("DELETE", "/v1/sessions", { query: { ...filterOf(ctl.args), ...dryRun } })
+        : await ctl.client.request("DELETE", pathOf("sessions", sessionOf(id)), { query: dryRun });
       if (ctl.isJson) writeBody(ctl, answer);
-      else {
-        const closed = answer.text === "" ? 1 : numberOf(asItem(answer.json())["closed"]) ?? 1;
+      else if (dryRun.dry_run !== undefined) {
+        const { drained } = asItem(asItem(answer.json())["sessions"]);
+        ctl.io.out(`${count(numberOf(drained) ?? 0, "session")} would be killed\n`);
+      } else {
+        const closed = answer.text === "" ? 1 : numberOf(asItem(answer.json())["closed"]) ?? 0;
         ctl.io.out(`${count(closed, "session")} killed\n`);
       }
       return 0;

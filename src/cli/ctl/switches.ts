@@ -42,8 +42,8 @@ export function disableCommand(deps: CtlDeps): Command {
     name: "ctl tenants disable",
     summary: "refuse new sessions of a tenant",
     description: "Sets `enabled: false`, in the file too. The addresses stay bound, new sessions are refused with\n" +
-      "tenant_disabled; live ones go on, or with --drain are closed after that time.",
-    flags: [DRAIN_FLAG, DRY_RUN_FLAG, ...WAIT_FLAGS],
+      "tenant_disabled; live ones go on: `ctl tenants drain` ends them.",
+    flags: [DRY_RUN_FLAG, ...WAIT_FLAGS],
     operands: OPERANDS,
     check: checkDrain,
     work: (ctl) => drainVerb(ctl, "POST", pathOf("tenants", tenantOf(ctl.args), "disable"), "disabled"),
