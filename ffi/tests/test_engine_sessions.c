@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The engine through sluice.h: live sessions read, killed and drained by filters, over all workers. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "scene.h"
@@ -291,6 +292,68 @@ TEST(kill_ends_a_crowd_over_several_turns)
         CHECK_STRING(peer_fate(crowd.clients[i], 10000), "end");
     }
     crowd_close(&crowd);
+}
+
+/* Clients that come, say something and go, until they are told to stop. */
+struct visitors {
+    uint32_t port;
+    atomic_bool enough;
+    atomic_uint visits;
+};
+
+static void *visit(void *argument)
+{
+    struct visitors *visitors = argument;
+    while (!atomic_load(&visitors->enough)) {
+        int fd = peer_connect(visitors->port);
+        char answer;
+        if (fd != -1 && peer_send(fd, "v", 1)) {
+            (void)peer_receive(fd, &answer, 1); /* it may have been killed before */
+        }
+        if (fd != -1) {
+            close(fd);
+            atomic_fetch_add(&visitors->visits, 1);
+        }
+    }
+    return NULL;
+}
+
+TEST(sessions_are_read_killed_and_drained_while_others_come_and_go)
+{
+    enum { THREADS = 3, ROUNDS = 150, STAYING = 20 };
+    struct scene scene = scene_echo();
+    REQUIRE(scene_start(&scene, 3));
+    int staying[STAYING];
+    for (unsigned i = 0; i < STAYING; i++) {
+        staying[i] = peer_connect(scene.port);
+    }
+    REQUIRE(host_wait_active(&scene.host, STAYING));
+    pthread_t threads[THREADS];
+    struct visitors visitors = {.port = scene.port};
+    for (unsigned i = 0; i < THREADS; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, visit, &visitors) == 0);
+    }
+    struct filter all = {0};
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint32_t count;
+        free(read_all(&scene.host, all, 8, &count));
+        CHECK(count >= STAYING);
+        CHECK(drain_them(&scene.host, all, 60000) >= STAYING);
+        struct filter none = of(SLUICE_FILTER_TENANT, TENANT + 1);
+        CHECK_EQ(kill_them(&scene.host, none), 0);
+        host_read_log(&scene.host);
+    }
+    CHECK(kill_them(&scene.host, all) >= STAYING);
+    atomic_store(&visitors.enough, true);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    CHECK(atomic_load(&visitors.visits) > 0);
+    for (unsigned i = 0; i < STAYING; i++) {
+        CHECK_STRING(peer_fate(staying[i], 10000), "end");
+        close(staying[i]);
+    }
+    scene_end(&scene);
 }
 
 /* ---- Draining ---- */
