@@ -67,7 +67,9 @@ const TS_ROOMS: Readonly<Record<string, TsRoom>> = {
   ffi: { rooms: ["config"] },
   access_log: { rooms: ["ffi", "config", "log.ts"] },
   control: { rooms: ["config", "ffi", "log.ts", "metrics", "version.ts"], files: ["src/admin/control.ts"] },
-  host: { rooms: ["access_log", "config", "control", "doctor", "ffi", "log.ts", "version.ts"] },
+  host: {
+    rooms: ["access_log", "admin", "config", "control", "doctor", "ffi", "log.ts", "metrics", "version.ts"],
+  },
   metrics: { rooms: ["ffi"] },
   admin: { rooms: ["control", "metrics", "log.ts", "version.ts"] },
   demo: { rooms: ["log.ts"] },
