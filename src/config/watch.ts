@@ -30,16 +30,25 @@ export interface Watched {
 const QUIET_MS = 100;
 const LONGEST_MS = 1_000;
 
+/** What may have changed. */
+export interface Touched {
+  /** Files of tenants. */
+  readonly tenants: ReadonlySet<string>;
+  /** The main file too. */
+  readonly main: boolean;
+  /** Anything at all. */
+  readonly all: boolean;
+}
+
 /**
- * Calls `onChange` after each burst of changes: with the tenants' files that may have changed, or with null when it
- * may be the main file, or anything. Ends when the signal is aborted.
+ * Calls `onChange` after each burst of changes. Ends when the signal is aborted.
  *
  * @throws {Error} at once when a folder cannot be watched
  */
 export function watchFiles(
   watched: Watched,
   deps: WatchDeps,
-  onChange: (paths: ReadonlySet<string> | null) => void,
+  onChange: (touched: Touched) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const folders = new Set([dirname(watched.mainFile)]);
@@ -54,51 +63,55 @@ async function follow(
   events: FileEvents,
   watched: Watched,
   deps: WatchDeps,
-  onChange: (paths: ReadonlySet<string> | null) => void,
+  onChange: (touched: Touched) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let pending: Set<string> | "all" | null = null;
+  let pending: Touched | null = null;
   let quiet = new AbortController();
   let flushing: Promise<void> | null = null;
   const flush = async () => {
     for (let waited = 0; waited < LONGEST_MS && !signal.aborted; waited += QUIET_MS) {
-      const timer = new AbortController();
-      quiet = timer;
-      await deps.sleep(QUIET_MS, AbortSignal.any([timer.signal, signal]));
-      if (!timer.signal.aborted) break;
+      quiet = new AbortController();
+      await deps.sleep(QUIET_MS, AbortSignal.any([quiet.signal, signal]));
+      if (!quiet.signal.aborted) break;
     }
     const found = pending;
     pending = null;
     flushing = null;
-    if (found !== null && !signal.aborted) onChange(found === "all" ? null : found);
+    if (found !== null && !signal.aborted) onChange(found);
   };
   for await (const event of events) {
     // Reading a file is no change of it.
     if (event.kind === "access") continue;
-    const what = event.flag === "rescan" ? "all" as const : touched(event.paths, watched);
-    if (what === null) continue;
-    if (what === "all" || pending === "all") pending = "all";
-    else pending = new Set([...pending ?? [], ...what]);
+    const now = event.flag === "rescan" ? { ...NOTHING, all: true } : touchedBy(event.paths, watched);
+    if (!now.all && !now.main && now.tenants.size === 0) continue;
+    const before: Touched = pending ?? NOTHING;
+    pending = {
+      tenants: new Set([...before.tenants, ...now.tenants]),
+      main: before.main || now.main,
+      all: before.all || now.all,
+    };
     quiet.abort();
     flushing ??= flush();
   }
   await flushing;
 }
 
-/** Tenants' files among the paths; "all" when the main file is, null when none of them matters. */
-function touched(paths: readonly string[], { mainFile, tenantsFolder }: Watched): string[] | "all" | null {
-  const tenants: string[] = [];
+const NOTHING: Touched = { tenants: new Set(), main: false, all: false };
+
+function touchedBy(paths: readonly string[], { mainFile, tenantsFolder }: Watched): Touched {
+  const tenants = new Set<string>();
+  let [main, all] = [false, false];
   for (const path of paths) {
     const name = basename(path);
-    const isBesideMain = sameFolder(dirname(path), dirname(mainFile));
     // A mounted volume of Kubernetes changes by one link of this name.
-    if (name === "..data" || (isBesideMain && name === basename(mainFile))) return "all";
-    if (tenantsFolder !== null && sameFolder(dirname(path), tenantsFolder) && isTenantsName(name)) {
-      tenants.push(`${tenantsFolder}/${name}`);
-    }
-    if (tenantsFolder !== null && sameFolder(path, tenantsFolder)) return "all";
+    if (name === "..data") all = true;
+    if (name === basename(mainFile) && sameFolder(dirname(path), dirname(mainFile))) main = true;
+    if (tenantsFolder === null) continue;
+    if (sameFolder(path, tenantsFolder)) all = true;
+    if (isTenantsName(name) && sameFolder(dirname(path), tenantsFolder)) tenants.add(`${tenantsFolder}/${name}`);
   }
-  return tenants.length === 0 ? null : tenants;
+  return { tenants, main, all };
 }
 
 /** Hidden files, backups and temporary files of editors have other names. */

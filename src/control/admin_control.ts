@@ -36,7 +36,7 @@ import { versioned } from "./etag.ts";
 import type { Events } from "./events.ts";
 import type { History } from "./history.ts";
 import { entriesOf, partOf } from "./parts.ts";
-import { sessionView, statsView, statusView, tenantStatusView } from "./status_view.ts";
+import { sessionView, statusView, tenantStatusView } from "./status_view.ts";
 import { valueOf } from "./targets.ts";
 import { editTenant } from "./tenant_verbs.ts";
 import type { WriterDeps } from "./writer.ts";
@@ -53,6 +53,8 @@ export interface AdminControlDeps {
   readonly events: Events;
   /** Prometheus text. */
   readonly metrics: AdminControl["metrics"];
+  /** Counters of one tenant, or of all. */
+  readonly stats: AdminControl["stats"];
   readonly version: string;
   /** Whether traffic is up. */
   isReady(): boolean;
@@ -223,7 +225,7 @@ class Verbs implements AdminControl {
   }
 
   stats(tenant?: string): JsonObject {
-    return statsView(this.#deps.dataPlane.tenantStats(), tenant);
+    return this.#deps.stats(tenant);
   }
 
   metrics(filter: { readonly tenant?: string; readonly names?: readonly string[] }): string {

@@ -59,6 +59,8 @@ export interface ControlDeps {
   onBound(bound: readonly BoundAddress[]): void;
   /** Told of each change, when it is in force. */
   onChange?(change: AppliedChange): void;
+  /** Told how each reload went. */
+  onReload?(report: ReloadReport, by: string): void;
   /** Unix time in ms. */
   now(): number;
 }
@@ -185,7 +187,7 @@ export class ControlPlane {
     const { by = "signal", paths = null } = request;
     const waiting = this.#waiting;
     if (waiting !== null) {
-      waiting.by = by;
+      if (by !== "watch") waiting.by = by;
       if (paths === null) waiting.paths = null;
       else for (const path of paths) waiting.paths?.add(path);
       return waiting.report;
@@ -281,10 +283,14 @@ export class ControlPlane {
       const { changed, errors } = await this.#change(by, paths);
       const { generation } = this;
       const tenants = this.#tenants.size;
-      if (changed || paths === null) {
+      const isAsked = by !== "watch";
+      if (changed || isAsked) {
         log.info(changed ? "reloaded" : "reloaded, nothing has changed", { generation, tenants, by });
       }
-      return this.#report({ ok: errors.length === 0, changed, errors });
+      // A look at what is as it was is no reload, unless there is an error to be taken back.
+      const isNews = changed || isAsked || errors.length > 0 || this.#lastReload?.ok === false;
+      const result = { ok: true, changed, errors };
+      return isNews ? this.#report(result, by) : { atMs: this.#deps.now(), generation, ...result };
     } catch (error) {
       const errors = errorsOf(error);
       if (error instanceof ConfigError) logProblems(error.problems, log);
@@ -294,7 +300,7 @@ export class ControlPlane {
         error: error instanceof ConfigError ? undefined : error instanceof Error ? error : String(error),
       });
       if (error instanceof ConfigError) await this.#reopenLogs();
-      return this.#report({ ok: false, changed: false, errors });
+      return this.#report({ ok: false, changed: false, errors }, by);
     }
   }
 
@@ -306,7 +312,7 @@ export class ControlPlane {
     const again = (unit: Unit) => paths === null && (unit.running?.hasNames === true || unit.problems.length > 0);
     const evaluation = await evaluate(path, { ...read, again }, before, load);
     // Also of an unchanged configuration: a rotated file is let go.
-    const prepared = paths === null || evaluation.isMainNew ? await settings.prepare(evaluation.main.config) : null;
+    const prepared = by !== "watch" || evaluation.isMainNew ? await settings.prepare(evaluation.main.config) : null;
     const config = this.config;
     const changes = this.changesOf(evaluation);
     const files = this.#filesOf(evaluation);
@@ -427,9 +433,11 @@ export class ControlPlane {
     }
   }
 
-  #report(result: Pick<ReloadReport, "ok" | "changed" | "errors">): ReloadReport {
-    this.#lastReload = { atMs: this.#deps.now(), generation: this.generation, ...result };
-    return this.#lastReload;
+  #report(result: Pick<ReloadReport, "ok" | "changed" | "errors">, by: string): ReloadReport {
+    const report = { atMs: this.#deps.now(), generation: this.generation, ...result };
+    this.#lastReload = report;
+    this.#deps.onReload?.(report, by);
+    return report;
   }
 
   #inForce() {

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { EventView } from "../admin/control.ts";
+import type { EventView, Json } from "../admin/control.ts";
+import type { AppliedChange } from "./control_plane.ts";
+import type { ReloadReport } from "./reload.ts";
 
 /** Events that are kept for those who come back. */
 const KEPT = 1_000;
@@ -27,6 +29,19 @@ export class Events {
     this.#kept.push(event);
     if (this.#kept.length > KEPT) this.#kept.shift();
     for (const listener of this.#listeners) this.#tell(listener, event);
+  }
+
+  /** A change that is in force: to each tenant its part of it. */
+  tellChange({ generation, by, changes }: AppliedChange): void {
+    const parts = Map.groupBy(changes, ({ path }) => /^\/tenants\/([^/]+)/.exec(path)?.[1] ?? null);
+    for (const [tenant, own] of parts) {
+      this.add("config", tenant, { generation, actor: by, changes: own as unknown as Json });
+    }
+  }
+
+  /** A reload that went wrong, as a whole or for some tenants. */
+  tellReload({ ok, generation, errors }: ReloadReport, by: string): void {
+    if (errors.length > 0) this.add("config", null, { generation, actor: by, ok, errors });
   }
 
   /** Tells of the kept events after `afterId` (null: of none), then of each new one. Returns how to stop. */

@@ -6,7 +6,7 @@
  */
 
 import { formatProblem, type Problem } from "../config/mod.ts";
-import type { JsonObject, SessionView, StatusView, TenantStatusView } from "../admin/control.ts";
+import type { SessionView, StatusView, TenantStatusView } from "../admin/control.ts";
 import type { EndpointStats, LiveSession, TenantStats } from "../ffi/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { entriesOf } from "./parts.ts";
@@ -118,33 +118,4 @@ export function sessionView(session: LiveSession): SessionView {
 
 function milliseconds(us: number | null): number | null {
   return us === null ? null : us / 1000;
-}
-
-/** Counters of one tenant, or of all with their sum. */
-export function statsView(stats: readonly TenantStats[], tenant: string | undefined): JsonObject {
-  const named = stats.filter((one) => one.tenant !== null && (tenant === undefined || one.tenant === tenant));
-  if (tenant !== undefined) return counters(named);
-  return {
-    ...counters(named),
-    tenants: Object.fromEntries(named.map((one) => [one.tenant ?? "", counters([one])])),
-  };
-}
-
-function counters(stats: readonly TenantStats[]): JsonObject {
-  const sum = (of: (one: TenantStats) => number) => stats.reduce((total, one) => total + of(one), 0);
-  const merged = (of: (one: TenantStats) => ReadonlyMap<string, number>) => {
-    const total: Record<string, number> = {};
-    for (const one of stats) for (const [key, value] of of(one)) total[key] = (total[key] ?? 0) + value;
-    return total;
-  };
-  return {
-    sessions_active: sum((one) => one.sessionsActive),
-    sessions_total: sum((one) => one.sessionsTotal),
-    bytes_up: sum((one) => one.bytesUp),
-    bytes_down: sum((one) => one.bytesDown),
-    buffered_bytes: sum((one) => one.bufferedBytes),
-    retries: sum((one) => one.retriesTotal),
-    refused: merged((one) => one.refused),
-    closed: merged((one) => one.closed),
-  };
 }

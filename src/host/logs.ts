@@ -6,7 +6,7 @@
  */
 
 import { type AccessFormat, LogPump, openSink, type Sink, type SinkDeps, type SinkTarget } from "../access_log/mod.ts";
-import type { Config } from "../config/mod.ts";
+import type { MainConfig } from "../config/mod.ts";
 import type { PreparedSettings, Settings } from "../control/mod.ts";
 import { errnoName, type LogRecord, type NoticeRecord, type WorkerStats } from "../ffi/mod.ts";
 import type { ConfigurableLog } from "../log.ts";
@@ -49,7 +49,7 @@ export class Logs implements Settings, AsyncDisposable {
   #droppedBefore = 0;
   #droppedTold = 0;
 
-  private constructor(deps: LogsDeps, sinkDeps: SinkDeps, throttle: Throttle, sink: Sink, config: Config) {
+  private constructor(deps: LogsDeps, sinkDeps: SinkDeps, throttle: Throttle, sink: Sink, config: MainConfig) {
     this.#deps = deps;
     this.#sinkDeps = sinkDeps;
     this.#throttle = throttle;
@@ -75,7 +75,7 @@ export class Logs implements Settings, AsyncDisposable {
    *
    * @throws {Error} when the file of the access log cannot be opened
    */
-  static async open(config: Config, deps: LogsDeps): Promise<Logs> {
+  static async open(config: MainConfig, deps: LogsDeps): Promise<Logs> {
     const throttle = new Throttle(WARN_EVERY_MS, deps.now);
     const sinkDeps = deps.sinkDeps((error) => warn(deps.log, throttle, "the access log cannot be written", error));
     const sink = await openSink(config.log.access.sink, sinkDeps);
@@ -95,7 +95,7 @@ export class Logs implements Settings, AsyncDisposable {
   }
 
   /** Opens the logs anew: a file even when its name is unchanged, for it may have been renamed. */
-  async prepare(config: Config): Promise<PreparedSettings> {
+  async prepare(config: MainConfig): Promise<PreparedSettings> {
     const target = config.log.access.sink;
     const isSame = target.kind !== "file" && target.kind === this.#target.kind;
     const sink = isSame ? this.#sink : await openSink(target, this.#sinkDeps);
