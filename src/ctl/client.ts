@@ -173,7 +173,10 @@ export class AdminClient implements Disposable {
   }
 }
 
-/** Straight to the address: a proxy that the environment names would see the token. */
+/**
+ * Straight to the address: a proxy that the environment names would see the token. With TLS it sees nothing; a transport
+ * given by hand would leave TLS out.
+ */
 function transportOf(address: AdminAddress): Pick<Deno.CreateHttpClientOptions, "proxy"> {
   switch (address.kind) {
     case "unix":

@@ -51,7 +51,7 @@ export function errorOfFetch(admin: string, error: unknown): ClientError {
   const said = cause instanceof Error ? cause.message : String(cause);
   const why = said.replace(/^error sending request.*?: (?=client error)/, "")
     .replace(/^client error \((?:Connect|SendRequest)\): /, "").replace(/^tcp connect error: /, "");
-  const hint = /certificate/.test(why)
+  const hint = /certificate/i.test(why)
     ? "name the authority that signed it with --ca, or the client's own with --cert and --key"
     : "see that `sluice serve` runs with `admin` in its configuration, or name another address with --admin";
   return new ClientError(`Cannot reach the admin API at ${admin}: ${why}; ${hint}`, { cause: error });
