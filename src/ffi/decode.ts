@@ -163,8 +163,8 @@ export function decodeTenantStats(records: Records, at: number, nameOf: NameOf):
     bytesDown: records.number(at, fields.bytes_down),
     bufferedBytes: records.number(at, fields.buffered_bytes),
     retriesTotal: records.number(at, fields.retries_total),
-    refused: counted(REASONS, records.u64Array(at, fields.refused)),
-    closed: counted(CODES, records.u64Array(at, fields.closed)),
+    refused: counted(REASONS, records, at + fields.refused.offset),
+    closed: counted(CODES, records, at + fields.closed.offset),
     connectUsSum: records.number(at, fields.connect_us_sum),
     sessionUsSum: records.number(at, fields.session_us_sum),
     connectBuckets: records.u64Array(at, fields.connect_bucket),
@@ -172,11 +172,13 @@ export function decodeTenantStats(records: Records, at: number, nameOf: NameOf):
   };
 }
 
-function counted<K>(keys: readonly K[], counts: readonly number[]): ReadonlyMap<K, number> {
+function counted<K>(keys: readonly K[], records: Records, start: number): ReadonlyMap<K, number> {
   const found = new Map<K, number>();
-  for (const [index, key] of keys.entries()) {
-    const count = counts[index] ?? 0;
+  let position = start;
+  for (const key of keys) {
+    const count = records.u64(position);
     if (count > 0) found.set(key, count);
+    position += 8;
   }
   return found;
 }

@@ -63,8 +63,12 @@ export class Records {
 
   /** An array of u64 that fills a field. */
   u64Array(at: number, field: Field): number[] {
-    const start = at + field.offset;
-    return Array.from({ length: field.size / 8 }, (_, index) => this.u64(start + index * 8));
+    // A loop: ten thousand tenants have a million of these.
+    const found = new Array<number>(field.size / 8);
+    for (let index = 0, position = at + field.offset; index < found.length; index++, position += 8) {
+      found[index] = this.u64(position);
+    }
+    return found;
   }
 
   /**

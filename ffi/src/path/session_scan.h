@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A walk over a worker's live sessions, for the control thread: reads, closes or drains those that meet a filter. It
- * is made in parts, one a turn, so that the sessions' own work never waits for long. Core/sessions makes the scan and
- * asks; the worker carries on until it is done.
+ * is made in parts, one a turn, so that the sessions' own work never waits for long. The control thread (core/sessions)
+ * makes the scan and asks, part after part, until it is done.
  */
 #ifndef SLUICE_PATH_SESSION_SCAN_H
 #define SLUICE_PATH_SESSION_SCAN_H
