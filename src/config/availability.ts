@@ -29,7 +29,6 @@ const every = (test: (value: unknown) => boolean) => (value: unknown) =>
 
 /** Refused at the root of the main file. */
 export const UNAVAILABLE_TOP: readonly Unavailable[] = [
-  { key: "admin" },
   { key: "listeners", asksNothing: isEmpty },
 ];
 

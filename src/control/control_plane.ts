@@ -259,7 +259,16 @@ export class ControlPlane {
     this.#generation++;
     this.#take(evaluation, change);
     warnOfFixed(config, this.config, this.#deps.log);
+    this.#retryFrozen(change);
     return this.#tell({ generation: this.#generation, by: write.by, changes, files: write.files });
+  }
+
+  /** Tenants whose address was another's may have it, now that addresses were given up. */
+  #retryFrozen({ upserts, removals }: PlanChange): void {
+    if (removals.length === 0 && upserts.length === 0) return;
+    const isWaiting = ({ inMain, written, problems }: Unit) => !inMain && written !== null && problems.length > 0;
+    const paths = new Set([...this.#units.values()].filter(isWaiting).map(({ file }) => file));
+    if (paths.size > 0) void this.reload({ by: "watch", paths });
   }
 
   /**

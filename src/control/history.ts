@@ -86,6 +86,12 @@ export class History {
       if (before !== null) toggle(this.#digest, path, before);
       if (after !== null) toggle(this.#digest, path, after);
     }
+    const last = this.#entries.at(-1);
+    if (last?.generation === generation) {
+      // Only comments or the layout have changed: no generation of its own, but a way back must know of it.
+      this.#entries.pop();
+      return this.#add({ ...last, files: [...last.files, ...files], digest: hex(this.#digest) });
+    }
     const at = new Date(this.#deps.now()).toISOString();
     this.#add({ generation, at, actor: by, changes, files, digest: hex(this.#digest) });
   }
@@ -105,7 +111,7 @@ export class History {
     const texts = new Map<string, string | null>();
     for (const entry of this.#entries.slice(at + 1).reverse()) {
       if (entry.isBreak === true) return null;
-      for (const { path, before } of entry.files) texts.set(path, before);
+      for (const { path, before } of entry.files.toReversed()) texts.set(path, before);
     }
     return texts;
   }
@@ -148,13 +154,17 @@ function lineOf(entry: Entry): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
-/** What can be read; a line that a crash has torn ends it. */
+/** What can be read; a line that a crash has torn ends it. Of two lines for one generation the later one holds. */
 function parseEntries(text: string): Entry[] {
   const entries: Entry[] = [];
+  const add = (entry: Entry) => {
+    if (entries.at(-1)?.generation === entry.generation) entries.pop();
+    entries.push(entry);
+  };
   for (const line of text.split("\n")) {
     if (line === "") continue;
     try {
-      entries.push(JSON.parse(line) as Entry);
+      add(JSON.parse(line) as Entry);
     } catch {
       break;
     }

@@ -41,9 +41,9 @@ Deno.test("config docs: every key is described, and no other", () => {
   assertEquals(TENANT.map(({ key }) => key).sort(), allKeys(tenantSchema).sort());
 });
 
-Deno.test("config docs: defaults take every key of a tenant but id and the lists of things with ids", () => {
+Deno.test("config docs: defaults take every key of a tenant but id, grants and the lists of things with ids", () => {
   const root = (key: string) => /^\w+/.exec(key)?.[0] ?? "";
-  const apart = ["id", "listeners", "routes", "backends"];
+  const apart = ["id", "grants", "listeners", "routes", "backends"];
   assertEquals(
     allKeys(tenantDefaultsSchema).sort(),
     allKeys(tenantSchema).filter((key) => !apart.includes(root(key))).sort(),
