@@ -66,8 +66,8 @@ describe("runUntilStopped", () => {
   for (const name of ["SIGTERM", "SIGINT"]) {
     it(`drains with the grace on ${name}, stops as soon as no session is left, and lets go of the signals`, async () => {
       const bench = new Bench();
-      bench.dataPlane.sessions = 3;
-      bench.onSleep = () => bench.dataPlane.sessions--;
+      bench.dataPlane.sessionCount = 3;
+      bench.onSleep = () => bench.dataPlane.sessionCount--;
       const done = runUntilStopped(bench.deps(30_000));
       bench.signal(name);
       await done;
@@ -80,7 +80,7 @@ describe("runUntilStopped", () => {
 
   it("does not wait much longer than the grace for sessions that stay", async () => {
     const bench = new Bench();
-    bench.dataPlane.sessions = 1;
+    bench.dataPlane.sessionCount = 1;
     const done = runUntilStopped(bench.deps(12_000));
     bench.signal("SIGTERM");
     await done;
@@ -92,10 +92,10 @@ describe("runUntilStopped", () => {
 
   it("ends at once with code 1 on a second signal", async () => {
     const bench = new Bench();
-    bench.dataPlane.sessions = 1;
+    bench.dataPlane.sessionCount = 1;
     bench.onSleep = () => {
       if (bench.exits.length === 0) bench.signal("SIGINT");
-      bench.dataPlane.sessions = 0;
+      bench.dataPlane.sessionCount = 0;
     };
     const done = runUntilStopped(bench.deps(30_000));
     bench.signal("SIGTERM");
