@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "scene.h"
 
@@ -392,6 +393,45 @@ TEST(drain_gives_until_its_deadline_and_the_earliest_counts)
     CHECK(scene_echoes(later, "d"));
     close(later);
     scene_end(&scene);
+}
+
+static bool is_lingering(void *context)
+{
+    uint32_t count;
+    struct sluice_session_record *records = read_all(context, (struct filter){0}, 8, &count);
+    bool lingers = count == 1 && records[0].state == SLUICE_SESSION_LINGERING;
+    free(records);
+    return lingers;
+}
+
+/* A client that is gone, and an endpoint that does not take what the client has sent. */
+static bool start_lingering(struct scene *scene)
+{
+    scene->tenant.record.half_close_ms = 3600000; /* how long it would wait */
+    int window = 4096; /* inherited: much less than is sent, and than the kernel keeps for a sender */
+    setsockopt(scene->backend, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+    if (!scene_start(scene, 1) || !scene_connect(scene) || !peer_send_stream(scene->client, 1, 60000)) {
+        return false;
+    }
+    peer_reset(scene->client);
+    scene->client = -1;
+    return host_eventually(is_lingering, &scene->host, HOST_WAIT_MS);
+}
+
+TEST(a_session_that_lingers_is_drained_too)
+{
+    static const uint64_t graces_ms[] = {0, 200};
+    for (unsigned i = 0; i < sizeof graces_ms / sizeof *graces_ms; i++) {
+        struct scene scene = scene_scripted();
+        REQUIRE(start_lingering(&scene));
+        CHECK_EQ(drain_them(&scene.host, (struct filter){0}, graces_ms[i]), 1);
+        CHECK(host_wait_active(&scene.host, 0));
+        struct sluice_log_session session;
+        CHECK(host_next_session(&scene.host, &session));
+        /* With a grace, what it waited for decides how it ends: the client's abort. */
+        CHECK_EQ(session.reason, graces_ms[i] == 0 ? SLUICE_REASON_DRAINED : SLUICE_REASON_CLIENT_ABORT);
+        scene_end(&scene);
+    }
 }
 
 /* ---- Maintenance ---- */

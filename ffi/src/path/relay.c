@@ -306,7 +306,8 @@ void relay_linger(struct path *path, struct session *session)
     uint64_t waited_ms = (path->now_ns - session->last_active_ns) / NS_PER_MS;
 
     /* A reset, or a close with bytes unread, would throw away what the kernel has not got rid of yet. */
-    if (!side->aborted && !side->local && net_unsent(side->fd) > 0 &&
+    bool drained = session->drain_at_ms != 0 && session->drain_at_ms <= path->now_ms;
+    if (!drained && !side->aborted && !side->local && net_unsent(side->fd) > 0 &&
         waited_ms < (limit_ms != 0 ? limit_ms : LINGER_DEFAULT_MS)) {
         uint64_t wait_ms = LINGER_FIRST_MS + waited_ms;
         wait_ms = wait_ms < LINGER_LONGEST_MS ? wait_ms : LINGER_LONGEST_MS;
