@@ -7,8 +7,7 @@
 
 /** Where the admin API is. */
 export type AdminAddress =
-  | { readonly kind: "http"; readonly origin: string; readonly host: string; readonly port: number }
-  | { readonly kind: "https"; readonly origin: string }
+  | { readonly kind: "http" | "https"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
 /** Where the admin API is when nobody says otherwise. */
@@ -25,10 +24,10 @@ export function parseAdmin(text: string): AdminAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url !== undefined && url.pathname === "/" && url.search === "" && url.hash === "" &&
     url.username === "" && url.password === "" && url.hostname !== "";
-  if (url?.protocol === "https:" && isPlain) return { kind: "https", origin: url.origin };
-  if (url?.protocol === "http:" && isPlain) {
+  const kind = url?.protocol === "https:" ? "https" : url?.protocol === "http:" ? "http" : undefined;
+  if (kind !== undefined && isPlain) {
     const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-    return { kind: "http", origin: url.origin, host, port: url.port === "" ? 80 : Number(url.port) };
+    return { kind, host, port: url.port === "" ? (kind === "https" ? 443 : 80) : Number(url.port) };
   }
   throw new TypeError(
     `the address of the admin API must be http://HOST:PORT, https://HOST:PORT or unix:/PATH: ` +

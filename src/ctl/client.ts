@@ -1,11 +1,12 @@
 /**
  * The admin API over HTTP, TLS or a unix socket: one call a request, JSON out, and every answer that is no success as
- * an error. Made once by a command and disposed by it.
+ * an error. Made once by a command.
  *
  * @module
  */
 import type { AdminAddress } from "./address.ts";
-import { ClientError, errorOfAnswer, errorOfFetch } from "./problem.ts";
+import { reasonOf, send, type TlsOptions } from "./http.ts";
+import { ClientError, errorOfAnswer, errorOfConnection } from "./problem.ts";
 
 /** How long a request may take until its answer is there. */
 const DEADLINE_MS = 60_000;
@@ -16,10 +17,8 @@ export interface ClientOptions {
   /** The address as the user wrote it, for messages. */
   readonly shown: string;
   readonly token?: string;
-  /** Authority that the server's certificate must come from, PEM. */
-  readonly ca?: string;
-  /** The client's own certificate and key for mutual TLS, PEM. */
-  readonly identity?: { readonly cert: string; readonly key: string };
+  /** Who the server must be, and who the client is. */
+  readonly tls?: TlsOptions;
 }
 
 /** What stands behind `?`; what is undefined is left out, each of a list is given. */
@@ -60,26 +59,12 @@ export function pathOf(...segments: readonly string[]): string {
 }
 
 /** The admin API. */
-export class AdminClient implements Disposable {
+export class AdminClient {
   readonly #options: ClientOptions;
-  readonly #origin: string;
-  readonly #http: Deno.HttpClient;
 
   /** Sends nothing yet. */
   constructor(options: ClientOptions) {
-    const { address, ca, identity } = options;
     this.#options = options;
-    this.#origin = address.kind === "unix" ? "http://localhost" : address.origin;
-    try {
-      this.#http = Deno.createHttpClient({
-        ...transportOf(address),
-        ...(ca === undefined ? {} : { caCerts: [ca] }),
-        ...(identity ?? {}),
-      });
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      throw new ClientError(`Cannot use the certificates given: ${error.message}`, { cause: error });
-    }
   }
 
   /** The address as the user wrote it. */
@@ -94,7 +79,7 @@ export class AdminClient implements Disposable {
    * @throws {ClientError} when there is no answer.
    */
   async request(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
-    const response = await this.#fetch(method, path, options, AbortSignal.timeout(DEADLINE_MS));
+    const response = await this.#send(method, path, options, AbortSignal.timeout(DEADLINE_MS));
     const text = await this.#read(response);
     if (!response.ok) throw errorOfAnswer(response.status, text);
     const generation = response.headers.get("sluice-generation");
@@ -119,30 +104,30 @@ export class AdminClient implements Disposable {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
     const headers = { accept: "text/event-stream", ...options.headers };
-    const response = await this.#fetch("GET", path, { ...options, headers }, signal);
+    const response = await this.#send("GET", path, { ...options, headers }, signal);
     if (!response.ok) throw errorOfAnswer(response.status, await this.#read(response));
     if (response.body === null) throw new ClientError(`Cannot read events: ${this.shown} answered without a body`);
     return response.body;
   }
 
-  [Symbol.dispose](): void {
-    this.#http.close();
-  }
-
-  async #fetch(method: string, path: string, options: RequestOptions, signal: AbortSignal): Promise<Response> {
-    const url = new URL(path, this.#origin);
+  async #send(method: string, path: string, options: RequestOptions, signal: AbortSignal): Promise<Response> {
+    const { address, token, tls } = this.#options;
+    const query = new URLSearchParams();
     for (const [name, value] of Object.entries(options.query ?? {})) {
-      for (const each of [value ?? []].flat()) url.searchParams.append(name, each);
+      for (const each of [value ?? []].flat()) query.append(name, each);
     }
-    const headers = new Headers({ accept: "application/json", ...options.headers });
-    if (this.#options.token !== undefined) headers.set("authorization", `Bearer ${this.#options.token}`);
     const body = options.yaml ?? (options.json === undefined ? null : JSON.stringify(options.json));
-    if (body !== null) {
-      headers.set("content-type", options.yaml === undefined ? "application/json" : "application/yaml");
-    }
+    const headers = {
+      accept: "application/json",
+      ...(body === null
+        ? {}
+        : { "content-type": options.yaml === undefined ? "application/json" : "application/yaml" }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...options.headers,
+    };
     try {
-      // A redirect would carry the token to wherever it points.
-      return await fetch(url, { method, headers, body, signal, redirect: "manual", client: this.#http });
+      const target = query.size === 0 ? path : `${path}?${query}`;
+      return await send(address, { method, path: target, headers, body, signal }, tls ?? {});
     } catch (error) {
       throw this.#broken(error);
     }
@@ -161,7 +146,7 @@ export class AdminClient implements Disposable {
     if (error instanceof DOMException && error.name === "TimeoutError") {
       return new ClientError(`Cannot go on: ${this.shown} has not answered for ${DEADLINE_MS / 1000} s`);
     }
-    return errorOfFetch(this.shown, error);
+    return errorOfConnection(this.shown, reasonOf(error), error);
   }
 
   #parse(text: string): unknown {
@@ -170,20 +155,5 @@ export class AdminClient implements Disposable {
     } catch (error) {
       throw new ClientError(`Cannot read the answer of ${this.shown}: it is no JSON`, { cause: error });
     }
-  }
-}
-
-/**
- * Straight to the address: a proxy that the environment names would see the token. With TLS it sees nothing; a transport
- * given by hand would leave TLS out.
- */
-function transportOf(address: AdminAddress): Pick<Deno.CreateHttpClientOptions, "proxy"> {
-  switch (address.kind) {
-    case "unix":
-      return { proxy: { transport: "unix", path: address.path } };
-    case "http":
-      return { proxy: { transport: "tcp", hostname: address.host, port: address.port } };
-    case "https":
-      return {};
   }
 }

@@ -45,16 +45,12 @@ export function errorOfAnswer(status: number, body: string): ApiError {
   return new ApiError(status, `${message} (${status})${remedyOf(status)}`, faultsOf(problem?.["errors"]), body);
 }
 
-/** The error that a failed `fetch` stands for. */
-export function errorOfFetch(admin: string, error: unknown): ClientError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const said = cause instanceof Error ? cause.message : String(cause);
-  const why = said.replace(/^error sending request.*?: (?=client error)/, "")
-    .replace(/^client error \((?:Connect|SendRequest)\): /, "").replace(/^tcp connect error: /, "");
-  const hint = /certificate/i.test(why)
+/** The error of a request that has no answer. */
+export function errorOfConnection(admin: string, why: string, cause: unknown): ClientError {
+  const hint = /certificate|issuer/i.test(why)
     ? "name the authority that signed it with --ca, or the client's own with --cert and --key"
     : "see that `sluice serve` runs with `admin` in its configuration, or name another address with --admin";
-  return new ClientError(`Cannot reach the admin API at ${admin}: ${why}; ${hint}`, { cause: error });
+  return new ClientError(`Cannot reach the admin API at ${admin}: ${why}; ${hint}`, { cause });
 }
 
 function remedyOf(status: number): string {

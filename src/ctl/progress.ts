@@ -40,9 +40,10 @@ export class Progress implements Disposable {
     this.#startedAt = screen.now();
   }
 
-  /** So many are left. */
+  /** So many are left. Nothing is shown of a wait that has nothing to wait for. */
   update(left: number): void {
     const { isTerminal } = this.#screen;
+    if (left === 0 && this.#drawn === "") return;
     this.#most = Math.max(this.#most, left);
     const now = this.#screen.now();
     const text = `${count(left, "session")} left`;

@@ -44,7 +44,7 @@ describe("followEvents", () => {
   it("comes back with the id of the last message, and stops when it is refused", async () => {
     const answers = [answer(event(7)), problem(503, "Service unavailable", "stopping"), answer(event(8))];
     await using api = new FakeApi(() => answers.shift() ?? problem(401, "Unauthorized", "gone"));
-    using client = new AdminClient({ address: parseAdmin(api.url), shown: api.url });
+    const client = new AdminClient({ address: parseAdmin(api.url), shown: api.url });
     const broken: string[] = [];
     const got: Message[] = [];
     let refusal = "";

@@ -64,7 +64,7 @@ export function ctlCommand(deps: CtlDeps, { check, work, ...verb }: CtlVerb): Co
     run: async (args, io) => {
       check?.(args);
       return await withErrorsTold(verb.name, args, io, async () => {
-        using client = new AdminClient(await clientOptions(args, io, deps));
+        const client = new AdminClient(await clientOptions(args, io, deps));
         return await work({ client, args, io, deps, isJson: args.switches.has("json") });
       });
     },
@@ -102,10 +102,11 @@ async function clientOptions(args: Arguments, io: Io, deps: CtlDeps): Promise<Cl
     address,
     shown,
     ...(token === undefined ? {} : { token }),
-    ...(ca === undefined ? {} : { ca: await readFile(ca, deps) }),
-    ...(cert === undefined || key === undefined
-      ? {}
-      : { identity: { cert: await readFile(cert, deps), key: await readFile(key, deps) } }),
+    tls: {
+      ...(ca === undefined ? {} : { ca: await readFile(ca, deps) }),
+      ...(cert === undefined ? {} : { cert: await readFile(cert, deps) }),
+      ...(key === undefined ? {} : { key: await readFile(key, deps) }),
+    },
   };
 }
 
