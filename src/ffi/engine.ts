@@ -156,12 +156,16 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Live sessions that meet a filter, at most `limit`, from `cursor` on (null: from the start). Each session that lives
+   * Live sessions that meet a filter, at most `limit` (one or more), from `cursor` on (null: from the start). Each session that lives
    * all the while is told once; they come in no particular order.
    *
    * @throws {TypeError} when the source or the cursor is none
+   * @throws {RangeError} when the limit is no such number
    */
   sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage {
+    if (!(Number.isInteger(limit) && limit > 0)) {
+      throw new RangeError(`Cannot list sessions: limit must be a whole number from 1: current value is ${limit}`);
+    }
     const { size } = RECORDS.session_record;
     const bytes = encodeFilter(filter, this.#ids);
     const next = new BigUint64Array([parseCursor(cursor)]);

@@ -174,6 +174,7 @@ describe("Engine", () => {
     assertEquals([engine.session("01ARZ3NDEKTSV4RRFFQ69G5FAV"), engine.session("none")], [null, null]);
     assertThrows(() => engine.sessions({ source: "here" }, 1, null), TypeError, "source must be");
     assertThrows(() => engine.sessions({}, 1, "?"), TypeError, "cursor must be");
+    assertThrows(() => engine.sessions({}, 0, null), RangeError, "limit must be");
     assertEquals(engine.killSessions({ session: seen[0] ?? "" }), 1);
     assertEquals(engine.killSessions({ session: seen[0] ?? "" }), 0);
     assertEquals(count({}), 4);
