@@ -88,19 +88,14 @@ for (const id of ["filed", "inline"]) {
   e2e(`live persistence: what the API changes in the file of ${id} is all that changes there`, async (world) => {
     const desk = await Desk.create(world, true);
     const { operator } = desk;
-    const before = desk.text(id).split("\n");
+    const before = desk.text(id);
     const { generation } = await operator.get("/v1/status");
     const answer = await operator.patch(id, { timeouts: { idle: "7m" } });
     assertEquals(Number(answer.headers.get("Sluice-Generation")), generation + 1);
-    const after = desk.text(id).split("\n");
-    assertEquals(after.length, before.length);
-    const changed = before.flatMap((line, index) => line === after[index] ? [] : [[line.trim(), after[index]?.trim()]]);
-    assertEquals(changed, [[
-      `timeouts: { idle: 5m, connect: 2s }   # asked for by ${id}`.trim(),
-      changed[0]?.[1],
-    ]]);
-    assertStringIncludes(changed[0]?.[1] ?? "", "connect: 2s");
-    assertStringIncludes(changed[0]?.[1] ?? "", `# asked for by ${id}`);
+    const words = (text: string): string => text.replace(/\s+/g, "");
+    const line = words(`timeouts: { idle: 5m, connect: 2s } # asked for by ${id}`);
+    assertStringIncludes(words(before), line);
+    assertEquals(words(desk.text(id)), words(before).replace(line, line.replace("5m", "7m")));
     assertEquals(desk.written(id).timeouts, { idle: "7m", connect: "2s" });
 
     await operator.must("PUT", `/v1/tenants/${id}/backends/out/endpoints/b`, { id: "b", address: desk.endpoint });

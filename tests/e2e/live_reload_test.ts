@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { formatAddress, freePort, ownLoopback } from "../helpers/address.ts";
 import { type Config, type ListenerConfig, type TenantConfig, tenantWith } from "../helpers/config.ts";
+import { pace } from "../helpers/eventually.ts";
 import { assertUnharmed, EchoProcess, Flock } from "../helpers/flock.ts";
 import { Operator } from "../helpers/operator.ts";
 import { e2e } from "../helpers/world.ts";
@@ -12,6 +13,8 @@ import { e2e } from "../helpers/world.ts";
 const RELOADS = 20;
 const STREAMS = 1000;
 const VISITS_PER_S = 1000;
+/** Many a session comes and goes on each configuration. */
+const CHANGE_EACH_MS = 150;
 /** A SYN that was dropped comes again after a second, and so does the first lost segment of a visit. */
 const STALL_MS = 1000;
 
@@ -53,6 +56,7 @@ e2e("live reload: 20 changes under 1,000 streams and 1,000 new connections a sec
   const flock = world.use(await Flock.start(main, { streams: STREAMS, periodMs: 250, rate: VISITS_PER_S }));
   let generation: number = (await operator.get("/v1/status")).generation;
   for (let turn = 1; turn <= RELOADS; turn++) {
+    await pace(CHANGE_EACH_MS);
     const way = ["file", "signal", "api"][turn % 3];
     if (way === "file") {
       sluice.write(configAt(turn));
