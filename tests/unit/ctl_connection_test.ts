@@ -110,6 +110,12 @@ describe("the connection of ctl", () => {
     assertStringIncludes(ran.err, "is not encrypted");
   });
 
+  it("trusts no server when nobody says which", async () => {
+    const ran = await ctl(["status", "--admin", "https://127.0.0.1:9"]);
+    assertEquals([ran.code, ran.out], [1, ""]);
+    assertStringIncludes(ran.err, "name one with --ca");
+  });
+
   it("with --json, writes the problem as it is", async () => {
     await using api = new FakeApi(() => problem(404, "Not found", "there is none"));
     const ran = await ctl(["--json", "--admin", api.url, "tenants", "get", "acme"]);

@@ -41,7 +41,7 @@ export const CTL_FLAGS: readonly Flag[] = [
   JSON_FLAG,
   { name: "admin", value: "URL", summary: `the admin API (else $SLUICE_ADMIN, ${DEFAULT_ADMIN}); unix:/PATH too` },
   { name: "token-file", value: "FILE", summary: "file with the token (else $SLUICE_TOKEN)" },
-  { name: "ca", value: "FILE", summary: "authority of the server's certificate, PEM" },
+  { name: "ca", value: "FILE", summary: "authority of the server's certificate, PEM (else those of the machine)" },
   { name: "cert", value: "FILE", summary: "certificate of this client, PEM; with --key" },
   { name: "key", value: "FILE", summary: "private key of this client, PEM; with --cert" },
 ];
@@ -103,11 +103,34 @@ async function clientOptions(args: Arguments, io: Io, deps: CtlDeps): Promise<Cl
     shown,
     ...(token === undefined ? {} : { token }),
     tls: {
-      ...(ca === undefined ? {} : { ca: await readFile(ca, deps) }),
+      ...(address.kind !== "https" ? {} : { ca: await authorities(ca, deps) }),
       ...(cert === undefined ? {} : { cert: await readFile(cert, deps) }),
       ...(key === undefined ? {} : { key: await readFile(key, deps) }),
     },
   };
+}
+
+/** Where Linux distributions keep the authorities that the machine trusts. */
+const SYSTEM_AUTHORITIES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+
+/** Those of --ca, else the machine's. Deno's own list cannot be read with the permissions that we have. */
+async function authorities(file: string | undefined, deps: CtlDeps): Promise<string> {
+  if (file !== undefined) return await readFile(file, deps);
+  for (const path of SYSTEM_AUTHORITIES) {
+    try {
+      return await deps.readText(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  throw new ClientError(
+    "Cannot tell which servers to trust: this machine has no list of authorities; name one with --ca",
+  );
 }
 
 async function readToken(file: string | undefined, io: Io, deps: CtlDeps): Promise<string | undefined> {
