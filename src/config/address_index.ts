@@ -19,9 +19,15 @@ export interface HeldAddress {
   readonly at: string;
 }
 
-/** Addresses by port and by path. */
+/** Who listens on one port: by address, and who listens on all of a family's. */
+interface Port {
+  readonly hosts: Map<string, HeldAddress[]>;
+  readonly wide: HeldAddress[];
+}
+
+/** Addresses by port and host, and by path. */
 export class AddressIndex {
-  readonly #byPort = new Map<number, HeldAddress[]>();
+  readonly #byPort = new Map<number, Port>();
   readonly #byPath = new Map<string, HeldAddress[]>();
   readonly #byOwner = new Map<string, readonly HeldAddress[]>();
 
@@ -51,9 +57,17 @@ export class AddressIndex {
 
   /** Who has an address already, owners in `except` left out. */
   holderOf(address: ListenAddress, except?: ReadonlySet<string>): HeldAddress | undefined {
-    for (const bucket of this.#bucketsOf(address)) {
-      for (const one of bucket) {
-        if (except?.has(one.owner) !== true && collide(one.address, address)) return one;
+    const isOther = (one: HeldAddress) => except?.has(one.owner) !== true;
+    if (address.family === "unix") return this.#byPath.get(address.path)?.find(isOther);
+    for (let number = address.port; number !== 0 && number <= address.portLast; number++) {
+      const port = this.#byPort.get(number);
+      const collides = (one: HeldAddress) => isOther(one) && collide(one.address, address);
+      const found = port?.hosts.get(hostKey(address))?.find(isOther) ?? port?.wide.find(collides);
+      if (found !== undefined) return found;
+      if (port === undefined || !isWide(address)) continue;
+      for (const held of port.hosts.values()) {
+        const narrow = held.find(collides);
+        if (narrow !== undefined) return narrow;
       }
     }
     return undefined;
@@ -61,23 +75,33 @@ export class AddressIndex {
 
   /** The lists in which an address belongs; none for port 0, which the kernel makes unique. */
   *#bucketsOf(address: ListenAddress): Iterable<HeldAddress[]> {
-    if (address.family === "unix") yield bucketOf(this.#byPath, address.path);
-    else if (address.port !== 0) {
-      for (let port = address.port; port <= address.portLast; port++) yield bucketOf(this.#byPort, port);
+    if (address.family === "unix") return yield entryOf(this.#byPath, address.path, () => []);
+    for (let number = address.port; number !== 0 && number <= address.portLast; number++) {
+      const port = entryOf(this.#byPort, number, () => ({ hosts: new Map<string, HeldAddress[]>(), wide: [] }));
+      yield isWide(address) ? port.wide : entryOf(port.hosts, hostKey(address), () => []);
     }
   }
 }
 
-function bucketOf<K>(map: Map<K, HeldAddress[]>, key: K): HeldAddress[] {
+type IpListen = Exclude<ListenAddress, { family: "unix" }>;
+
+function isWide({ ip }: IpListen): boolean {
+  return ip === "0.0.0.0" || ip === "::";
+}
+
+function hostKey({ ip, zone }: IpListen): string {
+  return zone === "" ? ip : `${ip}%${zone}`;
+}
+
+function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   const found = map.get(key);
   if (found !== undefined) return found;
-  const fresh: HeldAddress[] = [];
+  const fresh = make();
   map.set(key, fresh);
   return fresh;
 }
 
-/** Whether two addresses that share a port or a path collide. */
+/** Whether two addresses that share a port collide. */
 function collide(one: ListenAddress, other: ListenAddress): boolean {
-  if (one.family === "unix" || other.family === "unix") return one.family === other.family;
-  return sameHost(one, other);
+  return one.family !== "unix" && other.family !== "unix" && sameHost(one, other);
 }

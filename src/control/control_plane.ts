@@ -387,7 +387,8 @@ export class ControlPlane {
       this.#addresses.set(ownerOf(unit.id), unit.running.held);
     }
     const bound = boundOf(change.upserts, () => this.#deps.dataPlane.listenerStats());
-    for (const { id } of change.upserts) this.#bound.set(id, bound.filter(({ tenant }) => tenant === id));
+    const byTenant = Map.groupBy(bound, ({ tenant }) => tenant);
+    for (const { id } of change.upserts) this.#bound.set(id, byTenant.get(id) ?? []);
     const added = newlyBound(before, bound);
     if (tell && added.length > 0) this.#deps.onBound(added);
   }

@@ -133,6 +133,10 @@ export async function evaluate(
       strays.set(file.path, [duplicate(file, mainPath)]);
     } else if (before !== undefined && before.file === file.path && before.text === text && !mustCheck(before)) {
       continue;
+    } else if (
+      before !== undefined && before.file === file.path && before.text === text && before.problems.length === 0
+    ) {
+      checks.push(recheck(source, before, inForce?.units, cached));
     } else checks.push(checkFile(source, file, text, before, cached));
   }
   for (const unit of inForce?.units.values() ?? []) {
