@@ -6,8 +6,8 @@
 
 import type { Change, Json } from "./control.ts";
 
-/** Stands for what was taken out. */
-export const REDACTED = "(hidden)";
+/** Stands for what was taken out: no token has this hash, and the value still has the form of one. */
+export const REDACTED = "0".repeat(64);
 
 const SECRET_KEYS: ReadonlySet<string> = new Set(["sha256"]);
 

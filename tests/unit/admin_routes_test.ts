@@ -1,6 +1,7 @@
 /** Every route of the admin API and what it answers. */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { ControlError } from "../../src/admin/control.ts";
+import { REDACTED } from "../../src/admin/redact.ts";
 import { AdminBench, problemOf, tenantOf } from "./admin_fixture.ts";
 
 const ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -86,7 +87,7 @@ Deno.test("admin: validate, reload, generations, rollback", async () => {
     changes: [{ op: "add", path: "/admin/tokens/1", to: { name: "x", sha256: "0123" } }],
   }];
   const { items } = await (await bench.ask("GET", "/v1/config/generations")).json();
-  assertEquals(items[0].changes[0].to, { name: "x", sha256: "(hidden)" });
+  assertEquals(items[0].changes[0].to, { name: "x", sha256: REDACTED });
 
   assertEquals((await bench.ask("POST", "/v1/config/rollback", { json: { generation: 1 } })).status, 200);
   assertEquals((await bench.ask("POST", "/v1/config/rollback", { json: { generation: 99 } })).status, 404);
@@ -117,7 +118,7 @@ Deno.test("admin: tenants are listed by pages and labels", async () => {
   assertEquals(await listed("label=plan=gold"), ["acme"]);
   assertEquals(await listed("label=plan:gold&label=plan"), ["acme"]);
   assertEquals(await listed("label=plan=gold&label=n=1"), []);
-  assertEquals((await listed("label=n")).length, 3);
+  assertEquals(await listed("label=n"), ["t1", "t2"]);
   for (const wrong of ["limit=0", "limit=1001", "limit=x", "cursor=bad", "cursor=", "limit=1&limit=2", "labels=x"]) {
     const response = await bench.ask("GET", `/v1/tenants?${wrong}`);
     assertEquals((await problemOf(response)).errors[0]?.parameter, wrong.split("=")[0]);
@@ -162,8 +163,8 @@ Deno.test("admin: a tenant's life", async () => {
   assertEquals((await dry.json()).changes[0], {
     op: "replace",
     path: "/admin/tokens/0/sha256",
-    from: "(hidden)",
-    to: "(hidden)",
+    from: REDACTED,
+    to: REDACTED,
   });
   assert(bench.control.tenants.has("new"));
   bench.control.draining = 2;
@@ -320,7 +321,7 @@ Deno.test("admin: the audit hides hashes", async () => {
     result: "ok",
   });
   const text = await (await bench.ask("GET", "/v1/audit")).text();
-  assert(text.includes("(hidden)") && !text.includes('"bb"'));
+  assert(text.includes(REDACTED) && !text.includes('"bb"'));
 });
 
 Deno.test("admin: the page, the document, and the way to them", async () => {
