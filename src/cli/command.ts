@@ -42,6 +42,8 @@ export interface Io {
   err(text: string): void;
   /** Whether standard output shows colours. */
   readonly color: boolean;
+  /** Whether nobody reads standard output any more; what has no end by itself ends then. */
+  isGone?(): boolean;
 }
 
 /** A command. */

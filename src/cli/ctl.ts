@@ -24,6 +24,7 @@ export function ctlGroup(deps: CtlDeps = systemCtlDeps()): CommandGroup {
       config: async () => (await import("./ctl/config.ts")).configGroup(deps),
       stats: async () => (await import("./ctl/stats.ts")).statsCommand(deps),
       events: async () => (await import("./ctl/events.ts")).eventsCommand(deps),
+      audit: async () => (await import("./ctl/audit.ts")).auditCommand(deps),
       drain: async () => (await import("./ctl/switches.ts")).drainCommand(deps, "ctl drain"),
       reload: async () => (await import("./ctl/process.ts")).reloadCommand(deps),
     },

@@ -93,19 +93,25 @@ function systemDeps(): MainDeps {
 
 /** The process's own standard streams. */
 export function systemIo(): Io {
+  let isGone = false;
   return {
-    out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    out: (text) => {
+      if (!writeAll(Deno.stdout, text)) isGone = true;
+    },
+    err: (text) => void writeAll(Deno.stderr, text),
     color: Deno.stdout.isTerminal() && !Deno.noColor,
+    isGone: () => isGone,
   };
 }
 
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** Writes all of it; false when the reader of a pipe has had enough, as `head` does: there is nobody left to tell. */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   let bytes = new TextEncoder().encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    return true;
   } catch (error) {
-    // The reader of a pipe has had enough, as `head` does; there is nobody left to tell.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
   }
 }

@@ -97,6 +97,12 @@ describe("ctl events", () => {
     assertEquals([ran.code, JSON.parse(ran.out).id], [0, 5]);
   });
 
+  it("ends when nobody reads what it writes", async () => {
+    await using api = new FakeApi(() => answer(event(1) + event(2)));
+    const ran = await ctl(["events", "--follow", "--admin", api.url], { readsLines: 1 });
+    assertEquals([ran.code, ran.out.split("\n").length], [0, 2]);
+  });
+
   it("is 1 when it is refused, 2 for a since that is none", async () => {
     await using api = new FakeApi(() => problem(401, "Unauthorized", "no token"));
     assertEquals((await ctl(["events", "--follow", "--admin", api.url])).code, 1);

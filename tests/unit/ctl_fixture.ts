@@ -68,6 +68,8 @@ export interface Outside {
   readonly modes?: Readonly<Record<string, number>>;
   readonly columns?: number;
   readonly color?: boolean;
+  /** Lines after which nobody reads standard output any more. */
+  readonly readsLines?: number;
   /** Pauses that take real time; else none does. */
   readonly isLive?: boolean;
 }
@@ -111,6 +113,7 @@ export async function ctl(argv: readonly string[], outside: Outside = {}): Promi
     out: (text: string) => void (out += text),
     err: (text: string) => void (err += text),
     color: outside.color ?? false,
+    isGone: () => out.split("\n").length > (outside.readsLines ?? Infinity),
   };
   const code = await main(["ctl", ...argv], io, {
     commands: { ctl: () => Promise.resolve(ctlGroup(ctlDeps(outside))) },

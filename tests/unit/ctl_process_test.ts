@@ -130,6 +130,18 @@ describe("ctl endpoints", () => {
   });
 });
 
+describe("ctl audit", () => {
+  it("draws a row an entry, the first ones with --limit", async () => {
+    const entry = { at: "t1", actor: "ops", verb: "put", target: "/v1/tenants/acme", generation: 7, result: "ok" };
+    const refused = { ...entry, actor: "\x1b[1mme", result: "forbidden", changes: [{}, {}] };
+    await using api = new FakeApi(() => json({ items: [entry, refused], next_cursor: "more" }));
+    const ran = await ctl(["audit", "--limit", "2", "--admin", api.url]);
+    assertMatch(ran.out, /t1 +ops +put +\/v1\/tenants\/acme +7 +0 +ok\n/);
+    assertMatch(ran.out, /t1 +\\u001b\[1mme +put +\/v1\/tenants\/acme +7 +2 +forbidden\n/);
+    assertEquals(api.lines, ["GET /v1/audit?limit=2"]);
+  });
+});
+
 describe("ctl config", () => {
   const files = { "s.yaml": "version: 1\n" };
 

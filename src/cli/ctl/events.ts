@@ -51,6 +51,7 @@ export function eventsCommand(deps: CtlDeps): Command {
       for await (const message of events) {
         quiet?.touch();
         io.out(isJson ? `${message.data}\n` : `${lineOf(message, io.color)}\n`);
+        if (io.isGone?.() === true) break;
       }
       return 0;
     },
