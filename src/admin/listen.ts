@@ -123,8 +123,12 @@ async function removeStale(path: string): Promise<void> {
   if (found.isSocket !== true) throw new Error("there is a file of this name that is not a socket");
   const isInUse = await new Promise<boolean>((resolve) => {
     const socket = connect({ path });
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("close", () => resolve(false)).setTimeout(1_000, () => resolve(true));
+    const answer = (is: boolean) => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.once("connect", () => answer(true)).once("error", () => answer(false));
+    socket.setTimeout(1_000, () => answer(true));
   });
   if (isInUse) throw new Error("address already in use");
   await Deno.remove(path);

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { ControlError } from "../../src/admin/control.ts";
 import { REDACTED } from "../../src/admin/redact.ts";
-import { AdminBench, problemOf, tenantOf } from "./admin_fixture.ts";
+import { AdminBench, problemOf } from "../helpers/admin_bench.ts";
+import { tenantOf } from "../helpers/admin_control.ts";
 
 const ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 const OTHER_ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
@@ -359,7 +360,7 @@ Deno.test("admin: methods that a path has not are refused, and OPTIONS tells tho
 
 Deno.test("admin: GET and HEAD change nothing", async () => {
   const bench = new AdminBench();
-  const { paths } = await bench.document();
+  const { paths } = (await bench.contract()).document;
   for (const path of Object.keys(paths)) {
     const target = path.replace("{tenant}", "acme").replace("{session}", ULID).replace("{backend}", "out")
       .replace(/\{\w+\}/, "a");

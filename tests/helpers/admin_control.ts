@@ -1,9 +1,9 @@
-/** The admin API on a control plane that only keeps objects in memory; every answer is held against the document. */
-import { assert } from "@std/assert";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+/**
+ * A control plane that only keeps objects in memory, for tests of the admin API.
+ *
+ * @module
+ */
 import { createHash } from "node:crypto";
-import { createAdminApp } from "../../src/admin/app.ts";
-import type { Access, AdminDeps, Token } from "../../src/admin/context.ts";
 import {
   type Actor,
   type AdminControl,
@@ -27,29 +27,12 @@ import {
   type WriteOptions,
   type WriteResult,
 } from "../../src/admin/control.ts";
-import { configJsonSchema } from "../../src/config/schema_json.ts";
-import { sleep } from "../../src/host/sleep.ts";
-import type { Log, LogFields } from "../../src/log.ts";
 
 type Tree = Record<string, Json>;
 
-export const SCHEMA = configJsonSchema() as JsonObject;
-
+/** In hexadecimal. */
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const etagOf = (value: Json) => `"${sha256(JSON.stringify(value)).slice(0, 16)}"`;
-
-/** A log that keeps its lines. */
-export class KeptLog implements Log {
-  readonly lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
-  debug = (message: string, fields: LogFields = {}) => void this.lines.push({ level: "debug", message, fields });
-  info = (message: string, fields: LogFields = {}) => void this.lines.push({ level: "info", message, fields });
-  warn = (message: string, fields: LogFields = {}) => void this.lines.push({ level: "warn", message, fields });
-  error = (message: string, fields: LogFields = {}) => void this.lines.push({ level: "error", message, fields });
-
-  messages(level: string): string[] {
-    return this.lines.filter((line) => line.level === level).map((line) => line.message);
-  }
-}
 
 /** A tenant that can be served. */
 export function tenantOf(id: string, more: JsonObject = {}): JsonObject {
@@ -296,151 +279,4 @@ function merge(target: Json, patch: Json): Json {
     else result[key] = merge(result[key] ?? null, value);
   }
   return result;
-}
-
-export const TOKENS: readonly Token[] = [
-  { name: "ops", sha256: sha256("ops-token"), role: "admin" },
-  { name: "eyes", sha256: sha256("eyes-token"), role: "viewer" },
-  { name: "acme-ci", sha256: sha256("acme-token"), role: "tenant", tenant: "acme" },
-];
-
-/** Whose token a request carries. */
-export type Who = "ops" | "eyes" | "acme" | "nobody";
-
-export interface Ask {
-  readonly who?: Who;
-  readonly json?: unknown;
-  readonly body?: BodyInit;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly source?: string;
-  readonly isTls?: boolean;
-}
-
-interface Documented {
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { schema: object }>> }>>;
-}
-
-/** The API, and what it runs on. */
-export class AdminBench {
-  readonly control = new FakeControl();
-  readonly log = new KeptLog();
-  readonly stopping = new AbortController();
-  nowMs = 1_000;
-  access: Access = {
-    tokens: TOKENS,
-    anonymous: null,
-    hosts: { names: ["localhost", "127.0.0.1"], isAnyAddress: false },
-  };
-  readonly app: ReturnType<typeof createAdminApp>;
-  readonly #ajv = new Ajv2020({ strict: false, validateFormats: false });
-  readonly #validators = new Map<object, ValidateFunction>();
-  #document: { paths: Record<string, Record<string, Documented>> } | null = null;
-  /** `GET /v1/x 200` for each answer that was given. */
-  readonly seen = new Set<string>();
-
-  constructor(more: Partial<AdminDeps> = {}) {
-    this.control.tenants.set("acme", tenantOf("acme", { labels: { plan: "gold" } }));
-    this.control.tenants.set("other", tenantOf("other", { labels: { plan: "free" } }));
-    this.app = createAdminApp({
-      control: this.control,
-      access: () => this.access,
-      configSchema: SCHEMA,
-      version: "1.2.3",
-      docs: { html: "<!DOCTYPE html>", script: "1", style: "a{}" },
-      log: this.log,
-      now: () => this.nowMs,
-      sleep,
-      stopping: this.stopping.signal,
-      ...more,
-    });
-  }
-
-  /** Sends a request, and holds the answer against the OpenAPI document. */
-  async ask(method: string, path: string, ask: Ask = {}): Promise<Response> {
-    const { who = "ops", json, body = null, headers = {}, source = "192.0.2.1", isTls = false } = ask;
-    const token: Record<string, string> = who === "nobody" ? {} : { Authorization: `Bearer ${who}-token` };
-    const type: Record<string, string> = json === undefined ? {} : { "Content-Type": "application/json" };
-    const response = await this.app.request(path, {
-      method,
-      headers: { Host: "localhost:9900", ...token, ...type, ...headers },
-      body: json === undefined ? body : JSON.stringify(json),
-    }, { source, isTls });
-    // The other half of a stream without an end would be kept for ever.
-    const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream") === true;
-    await this.#hold(method, path, isStream ? new Response(null, response) : response.clone());
-    return response;
-  }
-
-  /** The document as the API gives it. */
-  async document() {
-    if (this.#document === null) {
-      const response = await this.app.request("/openapi.json", {
-        headers: { Host: "localhost", Authorization: "Bearer ops-token" },
-      }, {});
-      const document = await response.json();
-      this.#document = document;
-      this.#ajv.addSchema(document, "api");
-    }
-    return this.#document!;
-  }
-
-  async #hold(method: string, target: string, response: Response): Promise<void> {
-    const { paths } = await this.document();
-    const path = new URL(target, "http://x").pathname;
-    const found = Object.keys(paths).find((one) => one === path) ??
-      Object.keys(paths).find((one) => new RegExp(`^${one.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path));
-    const documented = found === undefined ? undefined : paths[found]![method.toLowerCase()];
-    if (found === undefined || documented === undefined) {
-      assert(
-        [200, 204, 302, 304, 401, 403, 404, 405, 421].includes(response.status),
-        `${method} ${path} ${response.status}`,
-      );
-      return;
-    }
-    this.seen.add(`${method} ${found} ${response.status}`);
-    const answer = documented.responses[response.status];
-    assert(answer !== undefined, `${method} ${found} answered ${response.status}, which is not documented`);
-    const type = (response.headers.get("Content-Type") ?? "").split(";")[0]!;
-    if (type === "text/event-stream") return;
-    const text = await response.text();
-    if (answer.content === undefined) {
-      return assert(text === "", `${method} ${found} ${response.status} has a body: ${text}`);
-    }
-    const media = answer.content[type];
-    assert(media !== undefined, `${method} ${found} ${response.status} has type ${type}, which is not documented`);
-    const value = type.includes("json") ? JSON.parse(text) : text;
-    const pointer = [
-      "paths",
-      found,
-      method.toLowerCase(),
-      "responses",
-      String(response.status),
-      "content",
-      type,
-      "schema",
-    ]
-      .map((step) => step.replaceAll("~", "~0").replaceAll("/", "~1")).map(encodeURIComponent).join("/");
-    let validate = this.#validators.get(media);
-    if (validate === undefined) {
-      validate = this.#ajv.compile({ $ref: `api#/${pointer}` });
-      this.#validators.set(media, validate);
-    }
-    assert(
-      validate(value),
-      `${method} ${found} ${response.status} is not as documented: ${this.#ajv.errorsText(validate.errors)}: ${
-        text.slice(0, 500)
-      }`,
-    );
-  }
-}
-
-/** Status and problem of an answer. */
-export async function problemOf(response: Response) {
-  const problem = await response.json();
-  assert(response.headers.get("Content-Type") === "application/problem+json");
-  return problem as {
-    status: number;
-    detail: string;
-    errors: { pointer: string; parameter?: string; detail: string }[];
-  };
 }
