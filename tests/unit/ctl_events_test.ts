@@ -11,7 +11,8 @@ function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
 }
 
 function event(id: number): string {
-  const data = { id, at: "2026-11-21T08:00:00Z", kind: "config", tenant: "acme", data: { generation: id } };
+  const changes = Array.from({ length: id + 2 }, (_, index) => ({ op: "add", path: `/${index}`, to: index }));
+  const data = { id, at: "2026-11-21T08:00:00Z", kind: "config", tenant: "acme", data: { generation: id, changes } };
   return `id: ${id}\nevent: config\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
@@ -80,7 +81,9 @@ describe("ctl events", () => {
     assertEquals(ran.err, "");
     assertEquals(
       ran.out,
-      [1, 2, 3].map((id) => `2026-11-21T08:00:00Z #${id} config acme generation=${id}\n`).join(""),
+      ["", "; and 1 more", "; and 2 more"].map((more, index) =>
+        `2026-11-21T08:00:00Z #${index + 1} config acme generation=${index + 1} + /0: 0; + /1: 1; + /2: 2${more}\n`
+      ).join(""),
     );
     assertEquals(api.seen.map(({ headers }) => headers.get("last-event-id")), ["0", "2", "3"]);
     assertEquals(api.lines[0], "GET /v1/events?tenant=acme");

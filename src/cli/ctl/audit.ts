@@ -25,7 +25,8 @@ export function auditCommand(deps: CtlDeps): Command {
   return ctlCommand(deps, {
     name: "ctl audit",
     summary: "show who asked for what, and what came of it",
-    description: "Shows the entries of the audit that are kept. --json has each change, from what to what.",
+    description:
+      "Shows the entries of the audit that are kept, the latest first. --json has each change, from what to what.",
     flags: [LIMIT_FLAG],
     check: (args) => void limitOf(args),
     work: async (ctl) => {

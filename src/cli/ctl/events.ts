@@ -4,8 +4,9 @@
  * @module
  */
 import { followEvents, type Message } from "../../ctl/events.ts";
+import { formatChange } from "../../ctl/changes.ts";
 import { formatSpan } from "../../ctl/format.ts";
-import { asItem, text } from "../../ctl/lists.ts";
+import { asItem, itemsOf, text } from "../../ctl/lists.ts";
 import { toned } from "../../ctl/tables.ts";
 import { type Command, UsageError } from "../command.ts";
 import { idFlag } from "./operands.ts";
@@ -79,11 +80,19 @@ class Quiet {
   }
 }
 
+/** Changes that a line shows. */
+const MOST_CHANGES = 3;
+
 function lineOf({ id, event, data }: Message, color: boolean): string {
   const { at, kind, tenant, data: about } = asItem(parsed(data));
-  const details = Object.entries(asItem(about)).map(([key, value]) => `${key}=${text(value)}`).join(" ");
-  const line = [at, id === "" ? undefined : `#${id}`, kind ?? event, tenant, details === "" ? undefined : details];
-  return toned(line.filter((part) => part !== undefined && part !== null).map(text).join(" "), undefined, color);
+  const { changes, ...rest } = asItem(about);
+  const details = Object.entries(rest).map(([key, value]) => `${key}=${text(value)}`);
+  const all = itemsOf(changes);
+  const shown = all.slice(0, MOST_CHANGES).map((change) => formatChange(change, false)).join("; ");
+  const more = all.length > MOST_CHANGES ? `; and ${all.length - MOST_CHANGES} more` : "";
+  const line = [at, id === "" ? undefined : `#${id}`, kind ?? event, tenant, ...details, shown + more];
+  const words = line.filter((part) => part !== undefined && part !== null && part !== "").map(text);
+  return toned(words.join(" "), undefined, color);
 }
 
 function parsed(data: string): unknown {
