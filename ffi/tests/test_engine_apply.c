@@ -397,6 +397,34 @@ TEST(a_hundred_changes_under_load_lose_no_session)
     peer_echo_stop(other_echo);
 }
 
+TEST(listeners_on_ports_of_the_kernels_choice_never_share_one)
+{
+    /* So many that by chance alone some would: each probe of a port ends before it is bound for good. */
+    enum { TENANTS = 60 };
+    static struct host_tenant tenants[TENANTS];
+    static uint32_t owner[65536];
+    struct host host;
+    for (uint32_t i = 0; i < TENANTS; i++) {
+        tenants[i] = host_simple_tenant(i + 1, 1);
+        while (tenants[i].record.listener_count < HOST_MOST_LISTENERS) {
+            host_add_listener(&tenants[i], host_ipv4(0), 0);
+        }
+    }
+    REQUIRE(host_open(&host, 2, tenants, TENANTS) == SLUICE_OK);
+    struct sluice_listener_stats stats;
+    uint32_t count = 0;
+    for (; sluice_stats_listeners(host.engine, count, &stats, sizeof stats) == 1; count++) {
+        uint32_t port = stats.bound.port;
+        REQUIRE(port > 0 && port < 65536);
+        if (owner[port] != 0) {
+            TEST_FAIL("listeners %u and %u share port %u", owner[port], stats.id, port);
+        }
+        owner[port] = stats.id;
+    }
+    CHECK_EQ(count, TENANTS * HOST_MOST_LISTENERS);
+    CHECK_STRING(host_close(&host), "");
+}
+
 TEST(many_tenants_in_one_blob)
 {
     enum { TENANTS = 50 };
