@@ -14,6 +14,7 @@
 #define MILLION 1000000u
 #define RECORD_MAX 4096u                   /* bytes of a record of a newer caller */
 #define ATTEMPTS_MAX 64u                   /* as many as the set of tried endpoints can tell apart */
+#define ADDRESSES_MAX (UINT32_C(1) << 20)  /* of all listeners of a blob, ranges of ports counted out */
 #define TIMEOUT_MAX_MS (UINT64_C(1) << 41) /* seventy years */
 
 struct decoder {
@@ -71,6 +72,9 @@ static int check_header(struct decoder *decoder)
     if (header->total_size != decoder->size) {
         return refuse(decoder, NO_RECORD, NO_RECORD, "total_size", "Blob says %llu bytes and has %llu",
                       (unsigned long long)header->total_size, (unsigned long long)decoder->size);
+    }
+    if (decoder->size > UINT32_MAX) {
+        return refuse(decoder, NO_RECORD, NO_RECORD, "total_size", "Blob must be smaller than 4 GiB");
     }
     return SLUICE_OK;
 }
@@ -282,6 +286,7 @@ static int read_listeners(struct decoder *decoder, struct blob *blob)
         return no_memory(decoder);
     }
     blob->listener_count = count;
+    uint32_t addresses = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct sluice_listener_record *record = &blob->listeners[i].record;
         int result = read_record(decoder, SLUICE_TABLE_LISTENER, i, record, sizeof(*record));
@@ -298,6 +303,11 @@ static int read_listeners(struct decoder *decoder, struct blob *blob)
         if (record->port_last > UINT16_MAX || record->port_last < record->address.port ||
             (record->address.port == 0 && record->port_last != 0)) {
             return refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last", "Must be the first port up to 65535");
+        }
+        addresses += record->port_last - record->address.port + 1u;
+        if (addresses > ADDRESSES_MAX) {
+            return refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last", "All listeners have more than %u addresses",
+                          ADDRESSES_MAX);
         }
         if (record->reserved0 != 0) {
             return refuse(decoder, SLUICE_TABLE_LISTENER, i, "reserved0", "Must be zero");
@@ -485,8 +495,10 @@ int blob_decode(const uint8_t *bytes, uint64_t size, struct blob *blob, struct s
         return result;
     }
     blob->generation = decoder.header.generation;
-    decoder.strings = bytes + decoder.header.tables[SLUICE_TABLE_STRING].offset;
-    decoder.strings_length = decoder.header.tables[SLUICE_TABLE_STRING].count;
+    if (decoder.header.tables[SLUICE_TABLE_STRING].count > 0) {
+        decoder.strings = bytes + decoder.header.tables[SLUICE_TABLE_STRING].offset;
+        decoder.strings_length = decoder.header.tables[SLUICE_TABLE_STRING].count;
+    }
 
     /* What others refer to comes first. */
     int (*const steps[])(struct decoder *, struct blob *) = {read_process,   read_endpoints, read_backends,
