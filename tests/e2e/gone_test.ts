@@ -77,3 +77,19 @@ e2e("gone: clients that reset right after their connect disturb nobody", async (
     held.push(client);
   }
 });
+
+e2e("gone: a backend that answers early and closes on a client that still sends is heard", async (world) => {
+  const backend = await world.backend();
+  const sluice = await world.sluice(oneTenant([backend.address]));
+  for (let turn = 0; turn < 30; turn++) {
+    const client = await world.connect(sluice.address());
+    const server = await backend.accept();
+    const sending = sendForEver(client);
+    await server.readExactly(200_000);
+    await server.write("413 too much");
+    server.close(); // with bytes unread, so the kernel sends a RST behind the answer
+    assertEquals((await client.readToEnd()).text, "413 too much");
+    await sending;
+  }
+  await sluice.waitForRecords(30, { reason: "server_abort", bytes_down: 12 });
+});
