@@ -211,9 +211,9 @@ export class Sluice implements AsyncDisposable {
     await eventually(() => this.#reloads(RELOADED) > before, { what: "the reload" });
   }
 
-  /** The same with a configuration that must be refused: returns when the process says that it kept the old one. */
-  async reloadRefused(config: Config | string): Promise<void> {
-    this.write(config);
+  /** The same where it must be refused: returns when the process says that it kept the old configuration. */
+  async reloadRefused(config?: Config | string): Promise<void> {
+    if (config !== undefined) this.write(config);
     const before = this.#reloads(RELOAD_FAILED);
     this.kill("SIGHUP");
     await eventually(() => this.#reloads(RELOAD_FAILED) > before, { what: "the refusal of the reload" });
