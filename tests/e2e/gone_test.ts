@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { echo } from "../helpers/behaviours.ts";
 import { oneTenant } from "../helpers/config.ts";
 import { patternAt } from "../helpers/pattern.ts";
-import type { Wire } from "../helpers/wire.ts";
+import { isDisconnect, type Wire } from "../helpers/wire.ts";
 import { e2e } from "../helpers/world.ts";
 
 /** Sends until the other side is gone. */
@@ -11,8 +11,7 @@ async function sendForEver(wire: Wire): Promise<void> {
   try {
     for (let position = 0;; position += 65_536) await wire.write(patternAt(1, position, 65_536));
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "EPIPE" && code !== "ECONNRESET") throw error;
+    if (!isDisconnect(error)) throw error;
   }
 }
 
