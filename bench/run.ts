@@ -158,7 +158,7 @@ function notes(result: RowResult): string {
   const rounds = Object.values(result.rounds);
   const foreign = Math.max(0, ...rounds.flat().map((sample) => sample.foreign));
   const failures = Object.values(result.failures).map((message) => `\nFAILED: ${message}`).join("");
-  return `${rounds[0]?.length ?? 0} rounds, ${result.discarded} discarded for steal; ` +
+  return `${rounds[0]?.length ?? 0} rounds, ${result.discarded} more discarded; ` +
     `others used up to ${(100 * foreign).toFixed(0)} % of the machine.${failures}`;
 }
 
