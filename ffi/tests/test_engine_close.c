@@ -84,6 +84,41 @@ TEST(a_reset_overtakes_no_byte_that_was_read_before_it)
     scene_end(&scene);
 }
 
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static bool client_is_drained(void *context)
+{
+    struct scene *scene = context;
+    return host_tenant_stats(&scene->host, TENANT).bytes_up >= 300000;
+}
+
+TEST(when_both_sides_have_reset_nothing_is_waited_for)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        struct scene scene = scene_scripted();
+        peer_small_buffers(scene.backend); /* inherited: most of the bytes stay in the engine's socket */
+        REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+        CHECK(peer_send_stream(scene.client, 1, 300000));
+        REQUIRE(host_eventually(client_is_drained, &scene, HOST_WAIT_MS));
+        /* The client's reset waits for the bytes before it, which the server does not take; then that one resets. */
+        peer_reset(scene.client);
+        scene.client = -1;
+        if (i % 2 == 0) {
+            host_eventually(never, NULL, 30); /* so that the first reset is noticed before the second */
+        }
+        peer_reset(scene.server);
+        scene.server = -1;
+        struct sluice_log_session session;
+        CHECK(host_next_session(&scene.host, &session));
+        CHECK(session.total_us < 5000 * MS);
+        scene_end(&scene);
+    }
+}
+
 TEST(a_client_that_aborts_after_the_endpoint_had_finished)
 {
     struct scene scene = scene_scripted();

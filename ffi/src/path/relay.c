@@ -301,10 +301,14 @@ static bool resets(const struct session *session, enum session_side towards)
 void relay_linger(struct path *path, struct session *session)
 {
     enum session_side left = session->side[CLIENT].aborted ? ENDPOINT : CLIENT;
-    const struct side *side = &session->side[left];
+    struct side *side = &session->side[left];
     uint64_t limit_ms = session->view->tenant->timeouts.half_close_ms;
     uint64_t waited_ms = (path->now_ns - session->last_active_ns) / NS_PER_MS;
 
+    /* Nothing reads from it or writes to it any more, so its own reset is found by asking only. */
+    if (!side->aborted && net_take_error(side->fd) != 0) {
+        side->aborted = true;
+    }
     /* A reset, or a close with bytes unread, would throw away what the kernel has not got rid of yet. */
     if (!side->aborted && !side->local && net_unsent(side->fd) > 0 &&
         waited_ms < (limit_ms != 0 ? limit_ms : LINGER_DEFAULT_MS)) {
