@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "path/listener.h"
 #include "path/relay.h"
 #include "sys/clock.h"
 
@@ -161,6 +162,7 @@ static void try_endpoints(struct path *path, struct session *session)
             return;
         }
         if (result == ATTEMPT_EXHAUSTED) {
+            listener_out_of_fds(path);
             give_up(path, session, SLUICE_REASON_FD_EXHAUSTED);
             return;
         }
