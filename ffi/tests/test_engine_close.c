@@ -185,6 +185,17 @@ TEST(an_endpoint_that_refuses)
     scene_end(&scene);
 }
 
+TEST(a_unix_endpoint_that_is_not_there)
+{
+    struct scene scene = {.backend = -1, .client = -1, .server = -1};
+    scene.tenant = host_simple_tenant(TENANT, 1);
+    scene.tenant.backends[0].endpoints[0].address = host_unix("/nonexistent/sluice/socket");
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    CHECK_STRING(peer_fate(scene.client, 10000), "end");
+    CHECK_EQ(scene_ended(&scene, "SC", SLUICE_REASON_CONNECT_REFUSED).attempts, 1);
+    scene_end(&scene);
+}
+
 TEST(an_endpoint_that_refuses_a_client_that_has_sent_already)
 {
     struct scene scene = {.backend = -1, .client = -1, .server = -1};
