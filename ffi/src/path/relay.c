@@ -151,7 +151,9 @@ static bool pass_on(struct path *path, struct session *session, enum session_sid
     struct side *sink = &session->side[!which];
 
     before_write(direction, sink);
-    ssize_t sent = send(sink->fd, path->scratch, length, MSG_NOSIGNAL);
+    /* When these are known to be the last bytes, the end that is passed on next travels in the same segment. */
+    int flags = MSG_NOSIGNAL | (direction->source_ended ? MSG_MORE : 0);
+    ssize_t sent = send(sink->fd, path->scratch, length, flags);
     if (sent < 0) {
         if (relay_side_failed(session, !which, errno)) {
             sent = 0; /* held all the same while connecting: another endpoint may get them */
