@@ -11,15 +11,18 @@ import { estimateMedian, median } from "./statistics.ts";
 import type { Estimate } from "./statistics.ts";
 
 /** A round in which the hypervisor took more than this share of the machine is thrown away. */
-export const MAX_STEAL = 0.01;
-/** Rounds that may be thrown away before the row ends with fewer. */
-const MAX_EXTRA_ROUNDS = 3;
+const MAX_STEAL = 0.01;
+/** A round in which a contestant was disturbed more than this counts only where there is no better one. */
+const MAX_DISTURBANCE = 0.1;
+/** Rounds beyond those wanted, as a share of them, in the place of bad ones. */
+const EXTRA_ROUNDS = 0.5;
 
 /** All that came out of a row. */
 export interface RowResult {
   readonly row: string;
   /** By contestant, in each round that counts: the median of its samples. */
   readonly rounds: Readonly<Record<string, readonly Sample[]>>;
+  /** Rounds that do not count, for steal or because better ones were found. */
   readonly discarded: number;
   /** Contestants that did not do their work, and why. They have no rounds. */
   readonly failures: Readonly<Record<string, string>>;
@@ -45,24 +48,30 @@ export async function runRounds(
   open: () => Promise<RoundStage>,
 ): Promise<RowResult> {
   const failures: Record<string, string> = {};
-  const kept: Map<string, Sample>[] = [];
-  let discarded = 0;
-  for (let round = 0; kept.length < rounds && discarded <= MAX_EXTRA_ROUNDS; round++) {
+  const done: Map<string, Sample>[] = [];
+  const isGood = (ofRound: Map<string, Sample>) =>
+    worst(ofRound, "steal") <= MAX_STEAL && worst(ofRound, "disturbance") <= MAX_DISTURBANCE;
+  const most = Math.ceil(rounds * (1 + EXTRA_ROUNDS));
+  while (done.filter(isGood).length < rounds && done.length < most) {
     const present = contestants.filter((contestant) => failures[contestant.name] === undefined);
-    const order = rotate(present, round);
+    const order = rotate(present, done.length);
     const runs = Array.from({ length: repeats }, () => [...order, ...order.toReversed()]).flat();
     const samples = await runRound(runs, open, failures);
-    const middles = new Map([...samples].map(([name, ofRound]) => [name, middleSample(ofRound)]));
-    if ([...middles.values()].some((sample) => sample.steal > MAX_STEAL)) discarded++;
-    else kept.push(middles);
+    done.push(new Map([...samples].map(([name, ofRound]) => [name, middleSample(ofRound)])));
   }
+  const kept = done.filter((ofRound) => worst(ofRound, "steal") <= MAX_STEAL)
+    .sort((a, b) => worst(a, "disturbance") - worst(b, "disturbance")).slice(0, rounds);
   const names = contestants.map((contestant) => contestant.name).filter((name) => failures[name] === undefined);
   return {
     row,
-    rounds: Object.fromEntries(names.map((name) => [name, kept.flatMap((middles) => middles.get(name) ?? [])])),
-    discarded,
+    rounds: Object.fromEntries(names.map((name) => [name, kept.flatMap((ofRound) => ofRound.get(name) ?? [])])),
+    discarded: done.length - kept.length,
     failures,
   };
+}
+
+function worst(ofRound: ReadonlyMap<string, Sample>, key: "steal" | "disturbance"): number {
+  return Math.max(...[...ofRound.values()].map((sample) => sample[key]));
 }
 
 async function runRound(
@@ -104,6 +113,7 @@ function middleSample(samples: readonly Sample[]): Sample {
     utilisation: of("utilisation"),
     steal: of("steal"),
     foreign: of("foreign"),
+    disturbance: of("disturbance"),
   };
 }
 

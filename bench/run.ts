@@ -60,7 +60,7 @@ async function runIn(dir: string, plan: Plan): Promise<boolean> {
   return done;
 }
 
-/** Runs until the end, or until the first SIGINT or SIGTERM lets the run in hand be the last. */
+/** Runs until the end, or until SIGINT or SIGTERM lets the run in hand be the last; processes and settings are put back. */
 async function withSignals(work: (stop: AbortSignal) => Promise<boolean>): Promise<boolean> {
   const controller = new AbortController();
   const onSignal = () => controller.abort();
@@ -68,6 +68,11 @@ async function withSignals(work: (stop: AbortSignal) => Promise<boolean>): Promi
   Deno.addSignalListener("SIGTERM", onSignal);
   try {
     return await work(controller.signal);
+  } catch (error) {
+    // The signal may have reached the processes of the run as well: how it ended tells nothing.
+    if (!controller.signal.aborted) throw error;
+    console.error("Stopped.");
+    return false;
   } finally {
     Deno.removeSignalListener("SIGINT", onSignal);
     Deno.removeSignalListener("SIGTERM", onSignal);
@@ -153,7 +158,7 @@ function notes(result: RowResult): string {
   const rounds = Object.values(result.rounds);
   const foreign = Math.max(0, ...rounds.flat().map((sample) => sample.foreign));
   const failures = Object.values(result.failures).map((message) => `\nFAILED: ${message}`).join("");
-  return `${rounds[0]?.length ?? 0} rounds, ${result.discarded} discarded for steal; ` +
+  return `${rounds[0]?.length ?? 0} rounds, ${result.discarded} more discarded; ` +
     `others used up to ${(100 * foreign).toFixed(0)} % of the machine.${failures}`;
 }
 

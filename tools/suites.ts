@@ -31,6 +31,7 @@ function task(name: string): readonly string[] {
 /** Every suite by name, in the order in which they run: what fails fast comes first. */
 export const SUITES: readonly Suite[] = [
   { name: "format", args: ["fmt", "--check"], count: "exit" },
+  { name: "cformat", args: [...RUN, "-P=tests", "tools/check_c_format.ts"], count: "sum" },
   { name: "lint", args: task("lint"), count: "exit" },
   { name: "types", args: task("check"), count: "exit" },
   { name: "edges", args: [...RUN, "-P=source", "tools/check_edges.ts"], count: "exit" },

@@ -2,11 +2,11 @@
  * Runs the suites one after the other, passes on what they print, and sums them up: the last line is
  * `N passed, N failed`. Exit code 1 when anything failed.
  *
- *   SUITE…     only these (format, lint, types, edges, abi, c, asan, tsan, unit, wall, e2e)
+ *   SUITE…     only these (format, cformat, lint, types, edges, abi, c, asan, tsan, unit, wall, e2e)
  *   --quick    all but the sanitizers
  *   --ci       all, and warnings of the C compiler are errors
  *
- * Without arguments: all but format and lint, which depend on Deno's version.
+ * Without arguments: all but format, cformat and lint, which depend on versions of tools.
  *
  * @module
  */
@@ -28,7 +28,7 @@ function choose(args: readonly string[], options: { quick: boolean; ci: boolean 
   return SUITES.filter(({ name }) => {
     if (args.length > 0) return args.includes(name);
     if (options.quick) return name !== "asan" && name !== "tsan";
-    return options.ci || (name !== "format" && name !== "lint");
+    return options.ci || !["format", "cformat", "lint"].includes(name);
   });
 }
 

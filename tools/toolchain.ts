@@ -54,7 +54,8 @@ export function programFlags(variant: Variant): readonly string[] {
 
 /** Flags for linking the shared library. */
 export function libraryFlags(): readonly string[] {
-  return ["-shared", "-pthread", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack", "-Wl,--no-undefined"];
+  // nodelete: workers still run in it when an uncaught error makes Deno close what it has opened.
+  return ["-shared", "-pthread", "-Wl,-z,relro,-z,now,-z,nodelete", "-Wl,-z,noexecstack", "-Wl,--no-undefined"];
 }
 
 /** Throws unless the library can run on this platform. */

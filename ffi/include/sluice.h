@@ -341,11 +341,11 @@ struct sluice_session_filter {
 /* ---- Statistics ---------------------------------------------------------------------------------------------- */
 
 /* Upper bounds of the duration buckets in microseconds; one more bucket holds what is above the last. */
+/* clang-format off */
 #define SLUICE_BUCKET_LIST(X)                                                                                          \
-    X(100)                                                                                                             \
-    X(250)                                                                                                             \
-    X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000) X(2500000)      \
-        X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
+    X(100) X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000)   \
+    X(2500000) X(5000000) X(10000000) X(60000000) X(600000000) X(3600000000)
+/* clang-format on */
 #define SLUICE_BUCKET_COUNT 20
 
 struct sluice_tenant_stats {

@@ -114,6 +114,20 @@ bool peer_port_is_free(uint32_t port)
     return is_free;
 }
 
+uint32_t peer_unused_range(uint32_t count)
+{
+    /* From a place of this process's own, so that tests that run at once do not meet. */
+    uint32_t begin = 12000 + (uint32_t)getpid() * 37 % 8000;
+    uint32_t free_ports = 0;
+    for (uint32_t port = begin; port < 32000; port++) {
+        free_ports = peer_port_is_free(port) ? free_ports + 1 : 0;
+        if (free_ports == count) {
+            return port - count + 1;
+        }
+    }
+    return 0;
+}
+
 static int connect_to(struct peer_address address)
 {
     int fd = peer_socket(address.any.sa_family);

@@ -21,6 +21,10 @@ uint32_t peer_port(int fd);
 /* A port on which nobody listens. */
 uint32_t peer_unused_port(void);
 
+/* The first of `count` ports in a row on which nobody listens; 0 when there are none. The kernel gives single ports
+ * only, and its own are scattered with closed connections: these lie below them. */
+uint32_t peer_unused_range(uint32_t count);
+
 /* Whether nobody listens on a port; found by binding it, so that a stranger's listener is not disturbed. */
 bool peer_port_is_free(uint32_t port);
 

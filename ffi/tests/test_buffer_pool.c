@@ -93,6 +93,28 @@ TEST(an_arena_serves_all_its_places_and_one_empty_arena_stays)
     }
 }
 
+TEST(a_full_arena_that_gets_one_back_lends_it_before_another_is_mapped)
+{
+    struct buffer_pool pool;
+    buffer_pool_init(&pool);
+    for (unsigned i = 0; i < 30; i++) { /* two full arenas of 15 */
+        REQUIRE(take(&pool, &taken[i], BUFFER_LARGE, (unsigned char)i));
+    }
+    CHECK_EQ(pool.bytes_mapped, 2 * ARENA_BYTES);
+    for (unsigned i = 0; i < 30; i += 5) {
+        unsigned char *buffer = taken[i].buffer;
+        give(&pool, &taken[i]);
+        REQUIRE(take(&pool, &taken[i], BUFFER_LARGE, (unsigned char)i));
+        CHECK(taken[i].buffer == buffer);
+        CHECK_EQ(pool.bytes_mapped, 2 * ARENA_BYTES);
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        give(&pool, &taken[i]);
+    }
+    CHECK_EQ(pool.bytes_mapped, ARENA_BYTES);
+    buffer_pool_destroy(&pool);
+}
+
 TEST(a_buffer_given_back_is_the_next_one_lent)
 {
     struct buffer_pool pool;

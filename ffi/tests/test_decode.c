@@ -275,6 +275,29 @@ TEST(every_rule_of_header_and_tables)
     expect_refused("two process records", bytes, size, SLUICE_TABLE_PROCESS, 1, "");
 }
 
+TEST(more_addresses_than_can_be_counted)
+{
+    /* Ranges whose sizes would add up beyond 32 bits. */
+    enum { LISTENERS = 65540 };
+    uint32_t offset = (uint32_t)sizeof(struct sluice_blob_header);
+    uint64_t size = offset + LISTENERS * sizeof(struct sluice_listener_record);
+    uint8_t *bytes = calloc(1, size);
+    REQUIRE(bytes != NULL);
+    *header_of(bytes) = (struct sluice_blob_header){
+        .magic = SLUICE_BLOB_MAGIC,
+        .abi_version = SLUICE_ABI_VERSION,
+        .total_size = size,
+        .generation = 1,
+        .tables[SLUICE_TABLE_LISTENER] = {offset, LISTENERS, sizeof(struct sluice_listener_record), 0}};
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        struct sluice_listener_record *record = record_of(bytes, SLUICE_TABLE_LISTENER, i);
+        *record = (struct sluice_listener_record){.id = i + 1, .backend = 1, .port_last = 65535};
+        record->address = (struct sluice_address){.family = SLUICE_FAMILY_IPV4, .port = 1};
+        memcpy(record->address.ip, &i, 4);
+    }
+    expect_refused("too many addresses", bytes, size, SLUICE_TABLE_LISTENER, 16, "port_last");
+}
+
 /* ---- Records of other versions ---- */
 
 /* A blob of one process record of another size; bytes beyond the library's are `fill`. */

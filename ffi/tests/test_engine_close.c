@@ -84,6 +84,41 @@ TEST(a_reset_overtakes_no_byte_that_was_read_before_it)
     scene_end(&scene);
 }
 
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static bool client_is_drained(void *context)
+{
+    struct scene *scene = context;
+    return host_tenant_stats(&scene->host, TENANT).bytes_up >= 300000;
+}
+
+TEST(when_both_sides_have_reset_nothing_is_waited_for)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        struct scene scene = scene_scripted();
+        peer_small_buffers(scene.backend); /* inherited: most of the bytes stay in the engine's socket */
+        REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+        CHECK(peer_send_stream(scene.client, 1, 300000));
+        REQUIRE(host_eventually(client_is_drained, &scene, HOST_WAIT_MS));
+        /* The client's reset waits for the bytes before it, which the server does not take; then that one resets. */
+        peer_reset(scene.client);
+        scene.client = -1;
+        if (i % 2 == 0) {
+            host_eventually(never, NULL, 30); /* so that the first reset is noticed before the second */
+        }
+        peer_reset(scene.server);
+        scene.server = -1;
+        struct sluice_log_session session;
+        CHECK(host_next_session(&scene.host, &session));
+        CHECK(session.total_us < 5000 * MS);
+        scene_end(&scene);
+    }
+}
+
 TEST(a_client_that_aborts_after_the_endpoint_had_finished)
 {
     struct scene scene = scene_scripted();
@@ -147,6 +182,17 @@ TEST(an_endpoint_that_refuses)
     struct sluice_tenant_stats stats = host_tenant_stats(&scene.host, TENANT);
     CHECK_EQ(stats.refused[SLUICE_REASON_CONNECT_REFUSED], 1);
     CHECK_EQ(host_endpoint_stats(&scene.host, host_endpoint_id(&scene.tenant, 0, 0)).connect_failures, 1);
+    scene_end(&scene);
+}
+
+TEST(a_unix_endpoint_that_is_not_there)
+{
+    struct scene scene = {.backend = -1, .client = -1, .server = -1};
+    scene.tenant = host_simple_tenant(TENANT, 1);
+    scene.tenant.backends[0].endpoints[0].address = host_unix("/nonexistent/sluice/socket");
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    CHECK_STRING(peer_fate(scene.client, 10000), "end");
+    CHECK_EQ(scene_ended(&scene, "SC", SLUICE_REASON_CONNECT_REFUSED).attempts, 1);
     scene_end(&scene);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The engine through sluice.h: streams of every shape arrive whole and in order. */
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "scene.h"
@@ -196,6 +197,88 @@ TEST(a_reader_that_stands_still_stops_the_sender_and_takes_bounded_memory)
     scene_close_fd(&scene.client);
     struct sluice_log_session session = scene_ended(&scene, "--", SLUICE_REASON_OK);
     CHECK(session.bytes_down > taken);
+    scene_end(&scene);
+}
+
+/* So many descriptors that sessions fit, but not a pipe for each direction that streams. */
+#define STREAMS 40u
+#define STREAM_FDS 256u
+
+TEST(more_streams_than_pipes)
+{
+    struct rlimit before;
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    struct rlimit few = {.rlim_cur = STREAM_FDS, .rlim_max = before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    struct scene scene = scene_scripted();
+    struct peer_task *tasks[STREAMS][2];
+    int fds[STREAMS][2];
+    REQUIRE(scene_start(&scene, 1));
+    for (unsigned i = 0; i < STREAMS; i++) {
+        REQUIRE(scene_connect(&scene));
+        fds[i][0] = scene.client;
+        fds[i][1] = scene.server;
+    }
+    for (unsigned i = 0; i < STREAMS; i++) {
+        tasks[i][0] = peer_start_send(fds[i][0], i, 3 * MIB, true);
+        tasks[i][1] = peer_start_check(fds[i][1], i, 3 * MIB);
+    }
+    scene.client = -1;
+    scene.server = -1;
+    for (unsigned i = 0; i < STREAMS; i++) {
+        CHECK(peer_join(tasks[i][0]));
+        CHECK(peer_join(tasks[i][1]));
+        close(fds[i][0]);
+        close(fds[i][1]);
+    }
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE(host_wait_active(&scene.host, 0));
+    CHECK_EQ(host_tenant_stats(&scene.host, TENANT).bytes_up, STREAMS * 3 * MIB);
+    scene_end(&scene);
+}
+
+/* Pushes into every session of a crowd whose readers stand still. */
+struct crowd {
+    int fds[100][2];
+    unsigned count;
+};
+
+static bool push_all(void *context)
+{
+    struct crowd *crowd = context;
+    for (unsigned i = 0; i < crowd->count; i++) {
+        is_stuck(&crowd->fds[i][1]);
+    }
+    return false;
+}
+
+TEST(a_tenant_over_its_share_of_memory_still_moves_every_byte)
+{
+    static struct crowd crowd;
+    struct scene scene = scene_scripted();
+    scene.tenant.record.buffer_bytes = 100000;
+    REQUIRE(scene_start(&scene, 1));
+    for (crowd.count = 0; crowd.count < 100; crowd.count++) {
+        REQUIRE(scene_connect(&scene));
+        crowd.fds[crowd.count][0] = scene.client;
+        crowd.fds[crowd.count][1] = scene.server;
+    }
+    host_eventually(push_all, &crowd, 500);
+    /* What each held when the share was used up, and small pieces after that; without the cap it were 64 KiB each. */
+    struct sluice_tenant_stats stats = host_tenant_stats(&scene.host, TENANT);
+    CHECK(stats.buffered_bytes > 0 && stats.buffered_bytes <= 100000 + 65536 + 100 * 4096);
+    CHECK(host_worker_stats(&scene.host).buffer_bytes <= 8u << 20);
+    /* A session that is not stuck goes on, and a stuck one gives all it has when it is read. */
+    REQUIRE(scene_connect(&scene));
+    struct peer_task *send = peer_start_send(scene.server, 3, 2 * MIB, true);
+    CHECK(peer_check_stream(scene.client, 3, 2 * MIB) && peer_at_end(scene.client));
+    CHECK(peer_join(send));
+    for (unsigned i = 0; i < crowd.count; i++) {
+        peer_end(crowd.fds[i][1]);
+        CHECK(peer_drain(crowd.fds[i][0]));
+        close(crowd.fds[i][0]);
+        close(crowd.fds[i][1]);
+    }
     scene_end(&scene);
 }
 

@@ -27,6 +27,9 @@ import {
 } from "../doctor/mod.ts";
 import { type Arguments, type Command, CONFIG_FLAG, type Io, JSON_FLAG } from "./command.ts";
 
+/** Most workers that the data plane has. */
+const MOST_WORKERS = 64;
+
 /** What the doctor needs of the outside. */
 export interface DoctorDeps {
   readonly read: FileReader;
@@ -104,7 +107,11 @@ async function loadDemand(
   const loaded = await loadConfig(path, systemLoadDeps());
   const { config, names } = loaded;
   if (config === null) return { problems: allProblems(loaded).map(formatProblem) };
-  return demandOf(path, compilePlan(config, names), config.workers === "auto" ? cores : config.workers);
+  return demandOf(
+    path,
+    compilePlan(config, names),
+    config.workers === "auto" ? Math.min(cores, MOST_WORKERS) : config.workers,
+  );
 }
 
 async function isThere(path: string): Promise<boolean> {

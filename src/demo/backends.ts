@@ -79,7 +79,17 @@ function startEcho(port: number, signal: AbortSignal, ended: Promise<void>[]): n
 }
 
 async function acceptAll(listener: Deno.TcpListener, open: Set<Deno.TcpConn>): Promise<void> {
-  for await (const conn of listener) {
+  for (;;) {
+    let conn;
+    try {
+      conn = await listener.accept();
+    } catch (error) {
+      // A client that has reset before it was accepted says nothing about the listener.
+      if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
+      // Closed, which is the demo's end.
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      throw error;
+    }
     open.add(conn);
     // A client that resets, or the demo's end, is a way to end like any other.
     echo(conn).catch(() => {}).finally(() => {

@@ -16,6 +16,9 @@ const UNEVENNESS = 1.25;
 /** Size that the data plane asks for its pipes, in bytes. */
 const PIPE_BYTES = 256 * 1024;
 const PAGE_BYTES = 4096;
+/** A worker has this many pipes at the most, and no more than a share of its descriptors in them. */
+const MOST_PIPES = 4096;
+const PIPE_SHARE = 8;
 
 /** The kernel has the system calls that the library needs. */
 export function checkKernel(facts: Facts): Finding {
@@ -61,14 +64,24 @@ export function checkWorkers(facts: Facts, demand: Demand): Finding {
   };
 }
 
-/** Sessions that one process holds with so many descriptors a worker, two each. Pipes of streaming ones come on top. */
-export function sessionCapacity(nofile: number, workers: number): number {
-  return Math.max(0, Math.floor((nofile - WORKER_FDS) / 2 * workers / UNEVENNESS));
+/** Descriptors of a worker's pipes at the most: an eighth of its table, of 4,096 pipes. */
+function pipeFds(nofile: number): number {
+  return 2 * Math.min(MOST_PIPES, Math.floor(nofile / 2 / PIPE_SHARE));
 }
 
-/** Descriptors that a worker needs for its share of the sessions. */
+/** Sessions that one process holds with so many descriptors a worker: two each, beside as many pipes as there may be. */
+export function sessionCapacity(nofile: number, workers: number): number {
+  return Math.max(0, Math.floor((nofile - pipeFds(nofile) - WORKER_FDS) / 2 * workers / UNEVENNESS));
+}
+
+/** Descriptors that a worker needs for its share of the sessions, without pipes. */
 export function fdsPerWorker(sessions: number, workers: number): number {
   return Math.ceil(sessions / workers * UNEVENNESS) * 2 + WORKER_FDS;
+}
+
+/** The limit that holds so many descriptors beside all pipes. */
+function withPipes(fds: number): number {
+  return Math.min(Math.ceil(fds * PIPE_SHARE / (PIPE_SHARE - 1)) + 2, fds + 2 * MOST_PIPES);
 }
 
 /** RLIMIT_NOFILE, which counts in each worker's file table. */
@@ -95,15 +108,17 @@ export function checkNofile(facts: Facts, demand: Demand): Finding {
       mend: small ? raiseNofile(65536) : null,
     };
   }
-  const need = fdsPerWorker(demand.sessions, demand.workers);
-  const enough = effective >= need;
+  const least = fdsPerWorker(demand.sessions, demand.workers);
+  const good = withPipes(least);
+  const verdict = effective < least ? "will-fail" : effective < good ? "advice" : "ok";
   return {
     id: "nofile",
-    verdict: enough ? "ok" : "will-fail",
+    verdict,
     found,
-    wanted: `${count(need)} for max_connections ${count(demand.sessions)} over ${count(demand.workers)} workers`,
+    wanted: `${count(good)} for max_connections ${count(demand.sessions)} over ${count(demand.workers)} workers, ` +
+      "pipes included",
     why,
-    mend: enough ? null : raiseNofile(need),
+    mend: verdict === "ok" ? null : raiseNofile(good),
   };
 }
 

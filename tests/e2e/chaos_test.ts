@@ -72,8 +72,7 @@ async function play(wire: Wire, script: Script, own: number, other: number): Pro
 
 /** The other side, or this one's own script, has ended the stream meanwhile. */
 function ignoreDisconnect(error: unknown): void {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (isDisconnect(error) || ["ECONNRESET", "EPIPE", "ERR_STREAM_DESTROYED"].includes(code)) return;
+  if (isDisconnect(error)) return;
   throw error;
 }
 

@@ -48,6 +48,10 @@ e2e("demo: echo, two web sites that take turns, a limit, and an orderly end", as
   const echoed = await world.connect("127.0.0.1:7001");
   await echoed.roundTrip("hello, demo");
   echoed.close();
+  for (let turn = 0; turn < 100; turn++) (await world.connectResettable("127.0.0.1:7001")).reset();
+  const still = await world.connect("127.0.0.1:7001");
+  await still.roundTrip("resets disturb nobody");
+  still.close();
   const names = new Set<string>();
   for (let turn = 0; turn < 4; turn++) {
     const response = await fetch("http://127.0.0.1:8001/", { headers: { connection: "close" } });

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { echo } from "../helpers/behaviours.ts";
 import { oneTenant } from "../helpers/config.ts";
 import { patternAt } from "../helpers/pattern.ts";
-import type { Wire } from "../helpers/wire.ts";
+import { isDisconnect, type Wire } from "../helpers/wire.ts";
 import { e2e } from "../helpers/world.ts";
 
 /** Sends until the other side is gone. */
@@ -11,8 +11,7 @@ async function sendForEver(wire: Wire): Promise<void> {
   try {
     for (let position = 0;; position += 65_536) await wire.write(patternAt(1, position, 65_536));
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "EPIPE" && code !== "ECONNRESET") throw error;
+    if (!isDisconnect(error)) throw error;
   }
 }
 
@@ -76,4 +75,20 @@ e2e("gone: clients that reset right after their connect disturb nobody", async (
     await client.roundTrip();
     held.push(client);
   }
+});
+
+e2e("gone: a backend that answers early and closes on a client that still sends is heard", async (world) => {
+  const backend = await world.backend();
+  const sluice = await world.sluice(oneTenant([backend.address]));
+  for (let turn = 0; turn < 30; turn++) {
+    const client = await world.connect(sluice.address());
+    const server = await backend.accept();
+    const sending = sendForEver(client);
+    await server.readExactly(200_000);
+    await server.write("413 too much");
+    server.close(); // with bytes unread, so the kernel sends a RST behind the answer
+    assertEquals((await client.readToEnd()).text, "413 too much");
+    await sending;
+  }
+  await sluice.waitForRecords(30, { reason: "server_abort", bytes_down: 12 });
 });

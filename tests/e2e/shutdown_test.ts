@@ -75,7 +75,7 @@ e2e("shutdown: a second signal exits at once", async (world) => {
   await eventually(async () => !await world.accepts(address));
   assertEquals(sluice.exited, undefined);
   sluice.kill("SIGTERM");
-  await sluice.exit(5000);
+  assertEquals(await sluice.exit(5000), { code: 1, signal: null });
 });
 
 e2e("shutdown: SIGTERM during a reload storm ends it", async (world) => {

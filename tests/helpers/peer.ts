@@ -5,6 +5,7 @@
  * @module
  */
 import { eventually, within } from "./eventually.ts";
+import { pumpLines } from "./lines.ts";
 
 const SOURCE = new URL("peer.c", import.meta.url);
 const BUILD = new URL("../../ffi/build/", import.meta.url);
@@ -20,7 +21,7 @@ export class PeerProgram implements AsyncDisposable {
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
     this.#input = child.stdin.getWriter();
-    this.#pump = this.#read();
+    this.#pump = pumpLines(child.stdout, this.lines);
   }
 
   /** Builds the program if need be and starts one job of it, such as `herd`. */
@@ -34,15 +35,6 @@ export class PeerProgram implements AsyncDisposable {
     return new PeerProgram(
       new Deno.Command(path, { args: args.map(String), stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn(),
     );
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + text).split("\n");
-      rest = parts.pop() ?? "";
-      this.lines.push(...parts);
-    }
   }
 
   /** The words after `verb` in its first line that starts with it. */

@@ -7,6 +7,7 @@ import type { AccessRecord } from "./access_log.ts";
 import { parseAccessLine } from "./access_log.ts";
 import type { Config } from "./config.ts";
 import { eventually, PATIENCE_MS, within } from "./eventually.ts";
+import { pumpLines, readFrom } from "./lines.ts";
 import { cpuShareOver, type Usage, usageOf } from "./process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -211,9 +212,9 @@ export class Sluice implements AsyncDisposable {
     await eventually(() => this.#reloads(RELOADED) > before, { what: "the reload" });
   }
 
-  /** The same with a configuration that must be refused: returns when the process says that it kept the old one. */
-  async reloadRefused(config: Config | string): Promise<void> {
-    this.write(config);
+  /** The same where it must be refused: returns when the process says that it kept the old configuration. */
+  async reloadRefused(config?: Config | string): Promise<void> {
+    if (config !== undefined) this.write(config);
     const before = this.#reloads(RELOAD_FAILED);
     this.kill("SIGHUP");
     await eventually(() => this.#reloads(RELOAD_FAILED) > before, { what: "the refusal of the reload" });
@@ -287,33 +288,4 @@ function writeConfig(dir: string, config: Config | string, ownLog: boolean): voi
 function withAccessFile(dir: string, config: Config): Config {
   const access = { ...config.log?.access, sink: `file:${dir}/access.log` };
   return { ...config, log: { level: "info", format: "json", ...config.log, access } };
-}
-
-function readFrom(path: string, offset: number): string {
-  try {
-    using file = Deno.openSync(path);
-    file.seekSync(offset, Deno.SeekMode.Start);
-    const parts: Uint8Array[] = [];
-    for (;;) {
-      const buffer = new Uint8Array(65_536);
-      const got = file.readSync(buffer);
-      if (got === null) break;
-      parts.push(buffer.subarray(0, got));
-    }
-    const decoder = new TextDecoder();
-    return parts.map((part) => decoder.decode(part, { stream: true })).join("");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
-
-async function pumpLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, lines: string[]): Promise<void> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop() ?? "";
-    lines.push(...parts);
-  }
-  if (rest !== "") lines.push(rest);
 }

@@ -100,11 +100,15 @@ export abstract class Wire implements AsyncDisposable {
   }
 }
 
+/** Codes of node:net for the same; ECANCELED and ERR_STREAM_DESTROYED are writes that this side's own end overtook. */
+const NODE_CODES: readonly unknown[] = ["EPIPE", "ECONNRESET", "ECANCELED", "ERR_STREAM_DESTROYED"];
+
 /** Whether an error says that the other side reset or has closed the stream, or that this side was closed meanwhile. */
 export function isDisconnect(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.BadResource ||
-    error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.NotConnected;
+    error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.NotConnected ||
+    error instanceof Error && "code" in error && NODE_CODES.includes(error.code);
 }
 
 /** A wire on a connection of Deno. */

@@ -93,12 +93,14 @@ describe("checks", () => {
     assertEquals(verdict("kernel", { kernelRelease: null }), "advice");
   });
 
-  it("nofile: fails one descriptor short of what max_connections needs", () => {
+  it("nofile: fails one descriptor short of what sessions need, and advises where pipes do not fit too", () => {
     const need = fdsPerWorker(10_000, 4);
-    assertEquals(verdict("nofile", { nofile: { soft: need, hard: need } }), "ok");
     const short = find("nofile", { nofile: { soft: need - 1, hard: need - 1 } });
     assertEquals(short.verdict, "will-fail");
-    assertStringIncludes(short.mend ?? "", `ulimit -n ${need}`);
+    assertEquals(verdict("nofile", { nofile: { soft: need, hard: need } }), "advice");
+    const mended = Number(/ulimit -n (\d+)/.exec(short.mend ?? "")?.[1]);
+    assertEquals(verdict("nofile", { nofile: { soft: mended, hard: mended } }), "ok");
+    assertEquals(sessionCapacity(mended, 4) >= 10_000, true);
   });
 
   it("nofile: a low soft limit is no trouble, Deno raises it", () => {

@@ -2,174 +2,17 @@
  * The blob decoder (fuzzed by ffi/fuzz/fuzz_blob.c). Control thread. */
 #include "abi/decode.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/decoder.h"
 #include "core/failure.h"
 #include "policy/balance.h"
 
 #define MILLION 1000000u
-#define RECORD_MAX 4096u                   /* bytes of a record of a newer caller */
 #define ATTEMPTS_MAX 64u                   /* as many as the set of tried endpoints can tell apart */
+#define ADDRESSES_MAX (UINT32_C(1) << 20)  /* of all listeners of a blob, ranges of ports counted out */
 #define TIMEOUT_MAX_MS (UINT64_C(1) << 41) /* seventy years */
-
-struct decoder {
-    const uint8_t *bytes;
-    uint64_t size;
-    struct sluice_blob_header header;
-    const uint8_t *strings;
-    uint32_t strings_length;
-    struct sluice_error *error;
-};
-
-__attribute__((format(printf, 5, 6))) static int refuse(struct decoder *decoder, uint32_t table, uint32_t record,
-                                                        const char *field, const char *format, ...)
-{
-    char message[sizeof(decoder->error->message)];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
-    va_end(arguments);
-    return failure(decoder->error, SLUICE_E_BLOB, 0, table, record, field, "%s", message);
-}
-
-static int no_memory(struct decoder *decoder)
-{
-    return failure(decoder->error, SLUICE_E_MEMORY, ENOMEM, NO_RECORD, NO_RECORD, "", "Out of memory");
-}
-
-static bool all_zero(const void *from, size_t size)
-{
-    const uint8_t *bytes = from;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- Header and tables ---- */
-
-static int check_header(struct decoder *decoder)
-{
-    struct sluice_blob_header *header = &decoder->header;
-    if (decoder->size < sizeof(*header)) {
-        return refuse(decoder, NO_RECORD, NO_RECORD, "total_size", "Blob is shorter than its header");
-    }
-    memcpy(header, decoder->bytes, sizeof(*header));
-    if (header->magic != SLUICE_BLOB_MAGIC) {
-        return refuse(decoder, NO_RECORD, NO_RECORD, "magic", "Not a configuration blob");
-    }
-    if (header->abi_version != SLUICE_ABI_VERSION) {
-        return refuse(decoder, NO_RECORD, NO_RECORD, "abi_version", "Blob has ABI version %u, the library %u",
-                      header->abi_version, SLUICE_ABI_VERSION);
-    }
-    if (header->total_size != decoder->size) {
-        return refuse(decoder, NO_RECORD, NO_RECORD, "total_size", "Blob says %llu bytes and has %llu",
-                      (unsigned long long)header->total_size, (unsigned long long)decoder->size);
-    }
-    return SLUICE_OK;
-}
-
-static int check_table(struct decoder *decoder, uint32_t number)
-{
-    const struct sluice_table *table = &decoder->header.tables[number];
-    uint64_t bytes = (uint64_t)table->count * table->record_size;
-    if (table->reserved0 != 0) {
-        return refuse(decoder, number, NO_RECORD, "reserved0", "Reserved field of the table is not zero");
-    }
-    if (table->count == 0) {
-        return SLUICE_OK;
-    }
-    if (number == SLUICE_TABLE_STRING
-            ? table->record_size != 1
-            : table->record_size == 0 || table->record_size % 8 != 0 || table->record_size > RECORD_MAX) {
-        return refuse(decoder, number, NO_RECORD, "record_size", "Record size %u is not possible", table->record_size);
-    }
-    if (table->offset % 8 != 0 || table->offset < sizeof(decoder->header) || table->offset > decoder->size ||
-        bytes > decoder->size - table->offset) {
-        return refuse(decoder, number, NO_RECORD, "offset", "Table is not inside the blob");
-    }
-    return SLUICE_OK;
-}
-
-/* Copies record `index` of a table into a record of the library's size: missing bytes read as zero, bytes beyond must
- * be zero. */
-static int read_record(struct decoder *decoder, uint32_t number, uint32_t index, void *record, size_t size)
-{
-    const struct sluice_table *table = &decoder->header.tables[number];
-    const uint8_t *from = decoder->bytes + table->offset + (size_t)index * table->record_size;
-    size_t known = table->record_size < size ? table->record_size : size;
-    memset(record, 0, size);
-    memcpy(record, from, known);
-    if (!all_zero(from + known, table->record_size - known)) {
-        return refuse(decoder, number, index, "", "Record has a field that this library does not know");
-    }
-    return SLUICE_OK;
-}
-
-/* ---- Addresses ---- */
-
-static int read_unix(struct decoder *decoder, uint32_t table, uint32_t record, const struct sluice_address *from,
-                     struct net_address *to)
-{
-    if (from->path_length == 0 || from->path_length > sizeof(to->local.sun_path) - 1 || from->port != 0) {
-        return refuse(decoder, table, record, "address", "Path of a unix socket must be 1 to %zu bytes",
-                      sizeof(to->local.sun_path) - 1);
-    }
-    if (from->path_offset > decoder->strings_length ||
-        from->path_length > decoder->strings_length - from->path_offset) {
-        return refuse(decoder, table, record, "address", "Path is not inside the string table");
-    }
-    const char *path = (const char *)decoder->strings + from->path_offset;
-    bool abstract = path[0] == '\0';
-    if (memchr(path + 1, '\0', from->path_length - 1u) != NULL || (abstract && from->path_length == 1)) {
-        return refuse(decoder, table, record, "address", "Path of a unix socket has a NUL in it");
-    }
-    to->local.sun_family = AF_UNIX;
-    memcpy(to->local.sun_path, path, from->path_length);
-    /* An abstract name counts by its length, a path by its terminator. */
-    to->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + from->path_length + (abstract ? 0u : 1u));
-    return SLUICE_OK;
-}
-
-static int read_address(struct decoder *decoder, uint32_t table, uint32_t record, const struct sluice_address *from,
-                        bool port_may_be_zero, struct net_address *to)
-{
-    memset(to, 0, sizeof(*to));
-    if (from->family != SLUICE_FAMILY_UNIX &&
-        (from->port > UINT16_MAX || (from->port == 0 && !port_may_be_zero) || from->path_length != 0)) {
-        return refuse(decoder, table, record, "address", "Port %u is not possible", from->port);
-    }
-    if (from->reserved0 != 0) {
-        return refuse(decoder, table, record, "address", "Reserved field of the address is not zero");
-    }
-    switch (from->family) {
-    case SLUICE_FAMILY_IPV4:
-        to->length = sizeof(to->ipv4);
-        to->ipv4.sin_family = AF_INET;
-        to->ipv4.sin_port = htons((uint16_t)from->port);
-        memcpy(&to->ipv4.sin_addr, from->ip, 4);
-        return SLUICE_OK;
-    case SLUICE_FAMILY_IPV6:
-        to->length = sizeof(to->ipv6);
-        to->ipv6.sin6_family = AF_INET6;
-        to->ipv6.sin6_port = htons((uint16_t)from->port);
-        to->ipv6.sin6_scope_id = from->scope_id;
-        memcpy(&to->ipv6.sin6_addr, from->ip, 16);
-        return SLUICE_OK;
-    case SLUICE_FAMILY_UNIX:
-        return read_unix(decoder, table, record, from, to);
-    default:
-        return refuse(decoder, table, record, "address", "Address family %u is not known", from->family);
-    }
-}
-
-/* ---- Records ---- */
 
 static int read_process(struct decoder *decoder, struct blob *blob)
 {
@@ -178,24 +21,24 @@ static int read_process(struct decoder *decoder, struct blob *blob)
         return SLUICE_OK;
     }
     if (count > 1) {
-        return refuse(decoder, SLUICE_TABLE_PROCESS, 1, "", "There can be one process record only");
+        return decoder_refuse(decoder, SLUICE_TABLE_PROCESS, 1, "", "There can be one process record only");
     }
     blob->process = calloc(1, sizeof(*blob->process));
     if (blob->process == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
-    int result = read_record(decoder, SLUICE_TABLE_PROCESS, 0, blob->process, sizeof(*blob->process));
+    int result = decoder_read(decoder, SLUICE_TABLE_PROCESS, 0, blob->process, sizeof(*blob->process));
     if (result != SLUICE_OK) {
         return result;
     }
     if (blob->process->access_log > 1) {
-        return refuse(decoder, SLUICE_TABLE_PROCESS, 0, "access_log", "Must be 0 or 1");
+        return decoder_refuse(decoder, SLUICE_TABLE_PROCESS, 0, "access_log", "Must be 0 or 1");
     }
     if (blob->process->access_sample_ppm > MILLION) {
-        return refuse(decoder, SLUICE_TABLE_PROCESS, 0, "access_sample_ppm", "Must be 0 to 1000000");
+        return decoder_refuse(decoder, SLUICE_TABLE_PROCESS, 0, "access_sample_ppm", "Must be 0 to 1000000");
     }
     if (!all_zero(blob->process->reserved0, sizeof(blob->process->reserved0))) {
-        return refuse(decoder, SLUICE_TABLE_PROCESS, 0, "reserved0", "Must be zero");
+        return decoder_refuse(decoder, SLUICE_TABLE_PROCESS, 0, "reserved0", "Must be zero");
     }
     return SLUICE_OK;
 }
@@ -205,30 +48,30 @@ static int read_endpoints(struct decoder *decoder, struct blob *blob)
     uint32_t count = decoder->header.tables[SLUICE_TABLE_ENDPOINT].count;
     blob->endpoints = calloc(count + 1u, sizeof(*blob->endpoints));
     if (blob->endpoints == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     blob->endpoint_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct sluice_endpoint_record *record = &blob->endpoints[i].record;
-        int result = read_record(decoder, SLUICE_TABLE_ENDPOINT, i, record, sizeof(*record));
+        int result = decoder_read(decoder, SLUICE_TABLE_ENDPOINT, i, record, sizeof(*record));
         if (result == SLUICE_OK) {
-            result =
-                read_address(decoder, SLUICE_TABLE_ENDPOINT, i, &record->address, false, &blob->endpoints[i].address);
+            result = decoder_read_address(decoder, SLUICE_TABLE_ENDPOINT, i, &record->address, false,
+                                          &blob->endpoints[i].address);
         }
         if (result != SLUICE_OK) {
             return result;
         }
         if (record->id == 0) {
-            return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "id", "Must not be 0");
+            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "id", "Must not be 0");
         }
         if (record->weight > UINT16_MAX) {
-            return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "weight", "Must be 0 to 65535");
+            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "weight", "Must be 0 to 65535");
         }
         if (record->state > SLUICE_ENDPOINT_MAINTENANCE) {
-            return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "state", "State %u is not known", record->state);
+            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "state", "State %u is not known", record->state);
         }
         if (record->reserved0 != 0) {
-            return refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "reserved0", "Must be zero");
+            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "reserved0", "Must be zero");
         }
     }
     return SLUICE_OK;
@@ -244,31 +87,32 @@ static int read_backends(struct decoder *decoder, struct blob *blob)
     uint32_t count = decoder->header.tables[SLUICE_TABLE_BACKEND].count;
     blob->backends = calloc(count + 1u, sizeof(*blob->backends));
     if (blob->backends == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     blob->backend_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct sluice_backend_record *record = &blob->backends[i];
-        int result = read_record(decoder, SLUICE_TABLE_BACKEND, i, record, sizeof(*record));
+        int result = decoder_read(decoder, SLUICE_TABLE_BACKEND, i, record, sizeof(*record));
         if (result != SLUICE_OK) {
             return result;
         }
         if (record->id == 0) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "id", "Must not be 0");
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "id", "Must not be 0");
         }
         if (record->balance > SLUICE_BALANCE_LEAST_CONNECTIONS) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "balance", "Balance %u is not known", record->balance);
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "balance", "Balance %u is not known",
+                                  record->balance);
         }
         if (record->attempts == 0 || record->attempts > ATTEMPTS_MAX) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "attempts", "Must be 1 to %u", ATTEMPTS_MAX);
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "attempts", "Must be 1 to %u", ATTEMPTS_MAX);
         }
         if (record->endpoint_count > BALANCE_MAX_MEMBERS ||
             !inside(record->first_endpoint, record->endpoint_count, blob->endpoint_count)) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count", "Must be 0 to %u records of the table",
-                          BALANCE_MAX_MEMBERS);
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count",
+                                  "Must be 0 to %u records of the table", BALANCE_MAX_MEMBERS);
         }
         if (record->reserved0 != 0 || record->reserved1 != 0) {
-            return refuse(decoder, SLUICE_TABLE_BACKEND, i, "reserved0", "Must be zero");
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "reserved0", "Must be zero");
         }
     }
     return SLUICE_OK;
@@ -279,28 +123,34 @@ static int read_listeners(struct decoder *decoder, struct blob *blob)
     uint32_t count = decoder->header.tables[SLUICE_TABLE_LISTENER].count;
     blob->listeners = calloc(count + 1u, sizeof(*blob->listeners));
     if (blob->listeners == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     blob->listener_count = count;
+    uint32_t addresses = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct sluice_listener_record *record = &blob->listeners[i].record;
-        int result = read_record(decoder, SLUICE_TABLE_LISTENER, i, record, sizeof(*record));
+        int result = decoder_read(decoder, SLUICE_TABLE_LISTENER, i, record, sizeof(*record));
         if (result == SLUICE_OK) {
-            result =
-                read_address(decoder, SLUICE_TABLE_LISTENER, i, &record->address, true, &blob->listeners[i].address);
+            result = decoder_read_address(decoder, SLUICE_TABLE_LISTENER, i, &record->address, true,
+                                          &blob->listeners[i].address);
         }
         if (result != SLUICE_OK) {
             return result;
         }
         if (record->id == 0) {
-            return refuse(decoder, SLUICE_TABLE_LISTENER, i, "id", "Must not be 0");
+            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "id", "Must not be 0");
         }
         if (record->port_last > UINT16_MAX || record->port_last < record->address.port ||
             (record->address.port == 0 && record->port_last != 0)) {
-            return refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last", "Must be the first port up to 65535");
+            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last", "Must be the first port up to 65535");
+        }
+        addresses += record->port_last - record->address.port + 1u;
+        if (addresses > ADDRESSES_MAX) {
+            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last",
+                                  "All listeners have more than %u addresses", ADDRESSES_MAX);
         }
         if (record->reserved0 != 0) {
-            return refuse(decoder, SLUICE_TABLE_LISTENER, i, "reserved0", "Must be zero");
+            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "reserved0", "Must be zero");
         }
     }
     return SLUICE_OK;
@@ -321,21 +171,21 @@ static int check_timeouts(struct decoder *decoder, const struct sluice_tenant_re
     };
     for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
         if (timeouts[i].value > TIMEOUT_MAX_MS) {
-            return refuse(decoder, SLUICE_TABLE_TENANT, index, timeouts[i].field, "Must be at most %llu",
-                          (unsigned long long)TIMEOUT_MAX_MS);
+            return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, timeouts[i].field, "Must be at most %llu",
+                                  (unsigned long long)TIMEOUT_MAX_MS);
         }
     }
     if (record->max_duration_jitter_ppm > MILLION) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "max_duration_jitter_ppm", "Must be 0 to 1000000");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "max_duration_jitter_ppm", "Must be 0 to 1000000");
     }
     if (record->user_timeout_ms > INT32_MAX) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "user_timeout_ms", "Must be at most %d", INT32_MAX);
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "user_timeout_ms", "Must be at most %d", INT32_MAX);
     }
     /* The bounds of tcp(7). */
     if (record->keepalive_idle_s > 32767 || record->keepalive_interval_s > 32767 || record->keepalive_probes > 127 ||
         (record->keepalive_idle_s != 0 && (record->keepalive_interval_s == 0 || record->keepalive_probes == 0))) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "keepalive_idle_s",
-                      "Idle and interval must be 1 to 32767 s, probes 1 to 127");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "keepalive_idle_s",
+                              "Idle and interval must be 1 to 32767 s, probes 1 to 127");
     }
     return SLUICE_OK;
 }
@@ -348,7 +198,8 @@ static int check_parts(struct decoder *decoder, const struct blob *blob, const s
     for (uint32_t i = 0; i < tenant->backend_count; i++) {
         for (uint32_t k = 0; k < i; k++) {
             if (backends[k].id == backends[i].id) {
-                return refuse(decoder, SLUICE_TABLE_BACKEND, tenant->first_backend + i, "id", "Id is used twice");
+                return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, tenant->first_backend + i, "id",
+                                      "Id is used twice");
             }
         }
     }
@@ -358,12 +209,13 @@ static int check_parts(struct decoder *decoder, const struct blob *blob, const s
             found = found || backends[k].id == listeners[i].record.backend;
         }
         if (!found) {
-            return refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "backend",
-                          "Backend %u is not one of the tenant's", listeners[i].record.backend);
+            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "backend",
+                                  "Backend %u is not one of the tenant's", listeners[i].record.backend);
         }
         for (uint32_t k = 0; k < i; k++) {
             if (listeners[k].record.id == listeners[i].record.id) {
-                return refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "id", "Id is used twice");
+                return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "id",
+                                      "Id is used twice");
             }
         }
     }
@@ -374,26 +226,28 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
 {
     const struct sluice_tenant_record *record = &blob->tenants[index];
     if (record->id == 0) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "id", "Must not be 0");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "id", "Must not be 0");
     }
     if ((record->flags & ~SLUICE_TENANT_ENABLED) != 0) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "flags", "Flags %#x are not known", record->flags);
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "flags", "Flags %#x are not known", record->flags);
     }
     if (record->on_limit > SLUICE_ON_LIMIT_RESET) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "on_limit", "Value %u is not known", record->on_limit);
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "on_limit", "Value %u is not known",
+                              record->on_limit);
     }
     if (record->reset_propagation > SLUICE_RESET_BOTH) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "reset_propagation", "Value %u is not known",
-                      record->reset_propagation);
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "reset_propagation", "Value %u is not known",
+                              record->reset_propagation);
     }
     if (!inside(record->first_listener, record->listener_count, blob->listener_count)) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "listener_count", "Not inside the table of listeners");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "listener_count",
+                              "Not inside the table of listeners");
     }
     if (!inside(record->first_backend, record->backend_count, blob->backend_count)) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "backend_count", "Not inside the table of backends");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "backend_count", "Not inside the table of backends");
     }
     if (!all_zero(record->reserved0, sizeof(record->reserved0))) {
-        return refuse(decoder, SLUICE_TABLE_TENANT, index, "reserved0", "Must be zero");
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "reserved0", "Must be zero");
     }
     int result = check_timeouts(decoder, record, index);
     return result != SLUICE_OK ? result : check_parts(decoder, blob, record);
@@ -412,7 +266,7 @@ static int check_unique(struct decoder *decoder, const struct blob *blob)
     uint32_t count = blob->tenant_count + blob->removed_count;
     uint32_t *ids = calloc(count + 1u, sizeof(*ids));
     if (ids == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     for (uint32_t i = 0; i < blob->tenant_count; i++) {
         ids[i] = blob->tenants[i].id;
@@ -424,7 +278,7 @@ static int check_unique(struct decoder *decoder, const struct blob *blob)
     int result = SLUICE_OK;
     for (uint32_t i = 1; i < count && result == SLUICE_OK; i++) {
         if (ids[i] == ids[i - 1]) {
-            result = refuse(decoder, SLUICE_TABLE_TENANT, NO_RECORD, "id", "Tenant %u is named twice", ids[i]);
+            result = decoder_refuse(decoder, SLUICE_TABLE_TENANT, NO_RECORD, "id", "Tenant %u is named twice", ids[i]);
         }
     }
     free(ids);
@@ -436,11 +290,11 @@ static int read_tenants(struct decoder *decoder, struct blob *blob)
     uint32_t count = decoder->header.tables[SLUICE_TABLE_TENANT].count;
     blob->tenants = calloc(count + 1u, sizeof(*blob->tenants));
     if (blob->tenants == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     blob->tenant_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        int result = read_record(decoder, SLUICE_TABLE_TENANT, i, &blob->tenants[i], sizeof(blob->tenants[i]));
+        int result = decoder_read(decoder, SLUICE_TABLE_TENANT, i, &blob->tenants[i], sizeof(blob->tenants[i]));
         if (result == SLUICE_OK) {
             result = check_tenant(decoder, blob, i);
         }
@@ -456,17 +310,17 @@ static int read_removed(struct decoder *decoder, struct blob *blob)
     uint32_t count = decoder->header.tables[SLUICE_TABLE_REMOVED].count;
     blob->removed = calloc(count + 1u, sizeof(*blob->removed));
     if (blob->removed == NULL) {
-        return no_memory(decoder);
+        return decoder_no_memory(decoder);
     }
     blob->removed_count = count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t pair[2];
-        int result = read_record(decoder, SLUICE_TABLE_REMOVED, i, pair, sizeof(pair));
+        int result = decoder_read(decoder, SLUICE_TABLE_REMOVED, i, pair, sizeof(pair));
         if (result != SLUICE_OK) {
             return result;
         }
         if (pair[0] == 0 || pair[1] != 0) {
-            return refuse(decoder, SLUICE_TABLE_REMOVED, i, "id", "Must not be 0");
+            return decoder_refuse(decoder, SLUICE_TABLE_REMOVED, i, "id", "Must not be 0");
         }
         blob->removed[i] = pair[0];
     }
@@ -477,16 +331,18 @@ int blob_decode(const uint8_t *bytes, uint64_t size, struct blob *blob, struct s
 {
     struct decoder decoder = {.bytes = bytes, .size = size, .error = error};
     memset(blob, 0, sizeof(*blob));
-    int result = check_header(&decoder);
+    int result = decoder_check_header(&decoder);
     for (uint32_t i = 0; i < SLUICE_TABLE_COUNT && result == SLUICE_OK; i++) {
-        result = check_table(&decoder, i);
+        result = decoder_check_table(&decoder, i);
     }
     if (result != SLUICE_OK) {
         return result;
     }
     blob->generation = decoder.header.generation;
-    decoder.strings = bytes + decoder.header.tables[SLUICE_TABLE_STRING].offset;
-    decoder.strings_length = decoder.header.tables[SLUICE_TABLE_STRING].count;
+    if (decoder.header.tables[SLUICE_TABLE_STRING].count > 0) {
+        decoder.strings = bytes + decoder.header.tables[SLUICE_TABLE_STRING].offset;
+        decoder.strings_length = decoder.header.tables[SLUICE_TABLE_STRING].count;
+    }
 
     /* What others refer to comes first. */
     int (*const steps[])(struct decoder *, struct blob *) = {read_process,   read_endpoints, read_backends,

@@ -68,6 +68,8 @@ void apply_commit(struct path *path, const struct change *change)
 
 /* ---- Preparing ---- */
 
+#define PROBE_TRIES 1000u /* ports of the kernel's choice that are looked at before there seem to be none */
+
 /* All that one change needs; the control thread's. */
 struct job {
     struct sluice_engine *engine;
@@ -273,13 +275,28 @@ static int make_room(struct job *job)
     return SLUICE_OK;
 }
 
+/* Whether an address can be bound; finds a port where the kernel is to choose it. The kernel may give the port of one
+ * probe, which ends before the workers bind, to the next: then both would share it, so another one is asked for. */
+static int probe(struct job *job, struct binding *binding)
+{
+    bool kernel_chooses = !net_is_unix(&binding->address) && net_address_port(&binding->address) == 0;
+    for (unsigned tries = 0; tries < PROBE_TRIES; tries++) {
+        int result = net_probe(&binding->address);
+        if (result != 0 || !kernel_chooses || !bindings_share_port(&job->engine->bindings, binding)) {
+            return result;
+        }
+        net_address_set_port(&binding->address, 0);
+    }
+    return -EADDRINUSE;
+}
+
 /* Every worker binds the new addresses, or none does. */
 static int open_addresses(struct job *job)
 {
     struct change *change = &job->change;
     for (uint32_t i = 0; i < change->opened_count; i++) {
         struct binding *binding = change->opened[i];
-        int result = net_probe(&binding->address);
+        int result = probe(job, binding);
         /* A wildcard and a specific address of ours may change places in one change; the bind itself will tell. */
         if (result == -EADDRINUSE && bindings_overlap_others(&job->engine->bindings, binding)) {
             result = 0;

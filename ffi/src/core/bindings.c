@@ -67,6 +67,19 @@ bool bindings_overlap_others(const struct bindings *bindings, const struct bindi
     return false;
 }
 
+bool bindings_share_port(const struct bindings *bindings, const struct binding *binding)
+{
+    uint16_t port = net_address_port(&binding->address);
+    for (uint32_t i = 0; i < bindings->bucket_count; i++) {
+        for (struct binding *other = bindings->buckets[i]; other != NULL; other = other->next) {
+            if (other != binding && net_address_port(&other->address) == port) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 struct binding *binding_new(const struct net_address *wanted, uint32_t ordinal, uint32_t workers)
 {
     struct binding *binding = calloc(1, sizeof(*binding) + workers * sizeof(binding->sockets[0]));

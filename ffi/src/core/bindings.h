@@ -46,6 +46,9 @@ struct binding *bindings_find(const struct bindings *bindings, const struct net_
 /* Whether another address of ours shares its port with this one (a wildcard beside a specific address). */
 bool bindings_overlap_others(const struct bindings *bindings, const struct binding *binding);
 
+/* Whether another binding has the port of this one, on whatever address. */
+bool bindings_share_port(const struct bindings *bindings, const struct binding *binding);
+
 /* A binding that is not in the table yet; NULL without memory. */
 struct binding *binding_new(const struct net_address *wanted, uint32_t ordinal, uint32_t workers);
 

@@ -110,10 +110,21 @@ static void pause_accepting(struct path *path, struct listener_socket *socket, i
     }
 }
 
+/* The kernel said that there is no fd, and the time to believe it is not over. */
+static bool kernel_said_no(const struct path *path)
+{
+    return path->accept_error && timer_armed(&path->accept_resume);
+}
+
+void listener_out_of_fds(struct path *path)
+{
+    path->accept_error = true;
+    timer_wheel_arm(&path->wheel, &path->accept_resume, path->now_ms + ACCEPT_PAUSE_MS);
+}
+
 void listener_resume(struct path *path)
 {
-    bool kernel_said = path->accept_error && timer_armed(&path->accept_resume);
-    if (likely(path->accept_paused_ns == 0) || kernel_said || !listener_has_room(path)) {
+    if (likely(path->accept_paused_ns == 0) || kernel_said_no(path) || !listener_has_room(path)) {
         return;
     }
     timer_wheel_cancel(&path->wheel, &path->accept_resume);
@@ -141,7 +152,7 @@ static enum accepted accept_one(struct path *path, struct listener_socket *socke
 {
     struct net_address peer;
     int fd;
-    if (!listener_has_room(path)) {
+    if (unlikely(kernel_said_no(path)) || !listener_has_room(path)) {
         *error = EMFILE;
         return ACCEPTED_LATER;
     }

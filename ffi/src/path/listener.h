@@ -46,6 +46,9 @@ void listener_event(struct path *path, struct listener_socket *socket);
 /* Goes on accepting if it was paused and fds are free. Called once a turn; cheap when nothing is paused. */
 void listener_resume(struct path *path);
 
+/* The kernel had no fd for a session's endpoint although our count said so: accepting pauses for ACCEPT_PAUSE_MS. */
+void listener_out_of_fds(struct path *path);
+
 /* Frees the fds of idle pipes; true if a session more can be served. */
 bool listener_has_room(struct path *path);
 

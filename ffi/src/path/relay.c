@@ -151,7 +151,9 @@ static bool pass_on(struct path *path, struct session *session, enum session_sid
     struct side *sink = &session->side[!which];
 
     before_write(direction, sink);
-    ssize_t sent = send(sink->fd, path->scratch, length, MSG_NOSIGNAL);
+    /* When these are known to be the last bytes, the end that is passed on next travels in the same segment. */
+    int flags = MSG_NOSIGNAL | (direction->source_ended ? MSG_MORE : 0);
+    ssize_t sent = send(sink->fd, path->scratch, length, flags);
     if (sent < 0) {
         if (relay_side_failed(session, !which, errno)) {
             sent = 0; /* held all the same while connecting: another endpoint may get them */
@@ -301,10 +303,14 @@ static bool resets(const struct session *session, enum session_side towards)
 void relay_linger(struct path *path, struct session *session)
 {
     enum session_side left = session->side[CLIENT].aborted ? ENDPOINT : CLIENT;
-    const struct side *side = &session->side[left];
+    struct side *side = &session->side[left];
     uint64_t limit_ms = session->view->tenant->timeouts.half_close_ms;
     uint64_t waited_ms = (path->now_ns - session->last_active_ns) / NS_PER_MS;
 
+    /* Nothing reads from it or writes to it any more, so its own reset is found by asking only. */
+    if (!side->aborted && net_take_error(side->fd) != 0) {
+        side->aborted = true;
+    }
     /* A reset, or a close with bytes unread, would throw away what the kernel has not got rid of yet. */
     bool drained = session->drain_at_ms != 0 && session->drain_at_ms <= path->now_ms;
     if (!drained && !side->aborted && !side->local && net_unsent(side->fd) > 0 &&

@@ -130,9 +130,8 @@ static void advance(struct timer_wheel *wheel, uint64_t now_ms)
         }
         unsigned before_slot = slot_of(before_ms, level);
         unsigned now_slot = slot_of(now_ms, level);
-        /* Slots passed, the one of now included. Where now left this level's span, everything on it is passed. */
-        bool left_span = level < LAST_LEVEL ? steps > SLOT_MASK - before_slot : steps >= TIMER_WHEEL_SLOTS;
-        uint64_t passed = left_span ? ~UINT64_C(0) : ring_bits(before_slot, (unsigned)steps);
+        /* Slots passed, the one of now included. */
+        uint64_t passed = ring_bits(before_slot, steps < TIMER_WHEEL_SLOTS ? (unsigned)steps : TIMER_WHEEL_SLOTS);
         uint64_t pending = wheel->occupied[level] & passed;
         wheel->occupied[level] &= ~passed;
         /* Rotated, so that the lowest bit is the slot after the one of before, and slots come in order of time. */
@@ -141,7 +140,7 @@ static void advance(struct timer_wheel *wheel, uint64_t now_ms)
         while (rotated != 0) {
             unsigned slot = (first_slot + (unsigned)__builtin_ctzll(rotated)) & SLOT_MASK;
             rotated &= rotated - 1u;
-            bool all_due = level == 0 || (left_span && level < LAST_LEVEL) || slot != now_slot;
+            bool all_due = level == 0 || slot != now_slot;
             list_move_all(all_due ? &wheel->due : &entered, &wheel->slots[level][slot]);
         }
     }
