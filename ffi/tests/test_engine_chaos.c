@@ -215,7 +215,8 @@ static void change_something(void)
 
 static void kill_all(void)
 {
-    CHECK(sluice_sessions_kill(chaos.scene.host.engine, 0) > 0);
+    const struct sluice_session_filter all = {0};
+    CHECK(sluice_sessions_kill(chaos.scene.host.engine, &all, sizeof all) >= 0);
     for (unsigned i = 0; i < SESSIONS; i++) {
         chaos.plays[i].broken = chaos.plays[i].broken || chaos.plays[i].live;
     }
