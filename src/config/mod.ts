@@ -38,7 +38,15 @@ export { isMapValue, mergeOver, textOf } from "./raw.ts";
 export { isId } from "./scalar.ts";
 export { checkSharedListeners, claimsOfMain, collisionProblem, type ListenClaim, uniqueIds } from "./semantics.ts";
 export { formatPath, parseSource, type Path, type Source, valueSource } from "./source.ts";
-export { type FileWrite, removeStaleTemps, StagedFiles, type StoreFs, systemStoreFs, tempPathOf } from "./store.ts";
+export {
+  FileChangedError,
+  type FileWrite,
+  removeStaleTemps,
+  StagedFiles,
+  type StoreFs,
+  systemStoreFs,
+  tempPathOf,
+} from "./store.ts";
 export { editYaml, type ValueEdit, yamlText } from "./store_yaml.ts";
 export { type CheckedUnit, checkUnit, type TenantUnit, unitOf } from "./unit.ts";
 export { parseByteRatePerS, parseRatePerS, parseSizeBytes } from "./units.ts";

@@ -52,6 +52,11 @@ interface Staged {
   readonly before: string | null;
 }
 
+/** A file was changed by somebody else between the first look at it and the rename. */
+export class FileChangedError extends Error {
+  override readonly name = "FileChangedError";
+}
+
 /** Writes that are on disk under temporary names. One of the two calls follows. */
 export class StagedFiles {
   readonly #fs: StoreFs;
@@ -68,10 +73,7 @@ export class StagedFiles {
     try {
       for (const { path: named, text } of writes) {
         const path = await fs.realPath(named);
-        const before = await fs.readTextFile(path).catch((error: unknown) => {
-          if (error instanceof Deno.errors.NotFound) return null;
-          throw error;
-        });
+        const before = await textOf(path, fs);
         const temp = text === null ? null : tempPathOf(path);
         staged.push({ path, temp, before });
         if (temp !== null && text !== null) await fs.writeSynced(temp, text, path);
@@ -85,12 +87,16 @@ export class StagedFiles {
 
   /**
    * Gives the files their names; when it returns, all of it is on disk. When a step fails, the files that were done are
-   * put back, and the error is thrown.
+   * put back, and the error is thrown: a FileChangedError when somebody else has changed one of them.
    */
   async commit(): Promise<void> {
     const done: Staged[] = [];
     try {
       for (const file of this.#staged) {
+        // Nothing locks a file against an editor: the moment in which an edit could be lost is made as short as it can be.
+        if (await textOf(file.path, this.#fs) !== file.before) {
+          throw new FileChangedError(`Cannot write ${file.path}: it must be as it was read: it was edited meanwhile`);
+        }
         if (file.temp !== null) await this.#fs.rename(file.temp, file.path);
         else if (file.before !== null) await this.#fs.remove(file.path);
         done.push(file);
@@ -117,6 +123,16 @@ export class StagedFiles {
     const temp = tempPathOf(path);
     await this.#fs.writeSynced(temp, before, path);
     await this.#fs.rename(temp, path);
+  }
+}
+
+/** What is in a file; null when it is not there. */
+async function textOf(path: string, fs: StoreFs): Promise<string | null> {
+  try {
+    return await fs.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 

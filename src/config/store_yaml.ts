@@ -5,7 +5,18 @@
  * @module
  */
 
-import { type Document, isCollection, isMap, isScalar, isSeq, type ParsedNode, parseDocument, stringify } from "yaml";
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  type ParsedNode,
+  parseDocument,
+  stringify,
+  visit,
+  type YAMLMap,
+} from "yaml";
 import { sameValue } from "./diff.ts";
 import { isMapValue } from "./raw.ts";
 import type { Path } from "./source.ts";
@@ -30,6 +41,11 @@ export function yamlText(value: unknown): string {
  * @throws {RangeError} when the text cannot be changed in place: it is no YAML, or aliases stand in the way
  */
 export function editYaml(text: string, edits: readonly ValueEdit[]): string {
+  const json = parseJson(text);
+  if (json !== undefined) {
+    const value = edits.reduce<unknown>((whole, { path, value: part }) => withPart(whole, path, part), json);
+    return `${JSON.stringify(value, null, 2)}\n`;
+  }
   const document = parseDocument(text, { merge: true, prettyErrors: false, keepSourceTokens: false });
   if (document.errors.length > 0) throw new RangeError("Cannot edit the file: it must be YAML: it has errors");
   const wanted = edits.reduce<unknown>((value, { path, value: part }) => withPart(value, path, part), document.toJS());
@@ -45,7 +61,31 @@ export function editYaml(text: string, edits: readonly ValueEdit[]): string {
     }
   }
   const indentSeq = !/^([ ]*)[^\s#-][^\n]*:[ ]*\n(?:[ ]*#[^\n]*\n)*\1- /m.test(text);
+  keepPadding(document, text);
   return document.toString({ ...LAYOUT, indentSeq });
+}
+
+/** The value of a text that is JSON: as such it stays. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets `[…]` and `{ … }` each be written with or without blanks inside as the text has them. */
+function keepPadding(document: Document.Parsed, text: string): void {
+  const seqPadding = /\[ \S/.test(text) ? " " : "";
+  const mapPadding = /\{[^\s}]/.test(text) ? "" : " ";
+  visit(document, {
+    Collection: (_key, node) => {
+      const padding = isMap(node) ? mapPadding : seqPadding;
+      const write: YAMLMap["toString"] = node.toString.bind(node);
+      node.toString = (context, onComment, onChompKeep) =>
+        write(context && Object.assign({}, context, { flowCollectionPadding: padding }), onComment, onChompKeep);
+    },
+  });
 }
 
 /** Whether the document gives a value, now and when its text is read again. */
@@ -139,8 +179,6 @@ function morphList(
     for (const [index, part] of value.entries()) morph(document, [...path, index], node.items[index], part);
     return true;
   }
-  const kept = before.filter((id) => after.includes(id));
-  if (after.filter((id) => before.includes(id)).some((id, index) => kept[index] !== id)) return false;
   const items = new Map(node.items.map((item) => [idOf(item), item]));
   node.items = after.map((id, index) => items.get(id) ?? document.createNode(value[index]));
   for (const [index, id] of after.entries()) {

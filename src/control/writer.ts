@@ -7,6 +7,7 @@
 
 import { basename } from "node:path";
 import {
+  FileChangedError,
   type FileWrite,
   isEmptyChange,
   type Path,
@@ -80,6 +81,7 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
     });
   } catch (error) {
     await staged.discard();
+    if (error instanceof FileChangedError) throw conflict(`${error.message}; reload first`, error);
     if (!(error instanceof DataPlaneError)) throw error;
     throw new ControlError("refused", error.message, [{ pointer: "", detail: error.message }], { cause: error });
   }
@@ -134,11 +136,14 @@ async function readBefore({ files, what }: WriteRequest, { control, store, path:
       throw error;
     });
     if (before !== (known.get(path) ?? null)) {
-      const message = `Cannot ${what}: the file ${path} must be as it was loaded: it was edited since; reload first`;
-      throw new ControlError("conflict", message, [{ pointer: "", detail: `${path} was edited; reload first` }]);
+      throw conflict(`Cannot ${what}: the file ${path} must be as it was loaded: it was edited since; reload first`);
     }
     return { path, before, after: text };
   }));
+}
+
+function conflict(message: string, cause?: Error): ControlError {
+  return new ControlError("conflict", message, [{ pointer: "", detail: message }], cause && { cause });
 }
 
 /** Tenants that go, with the time that their sessions shall have: the data plane takes it from the tenant in force. */

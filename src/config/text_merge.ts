@@ -1,0 +1,148 @@
+/**
+ * Carries a change of a file that was laid out anew over to the file as somebody wrote it, so that a write changes the
+ * lines that it is about and no others. Pure; `store_yaml.ts` calls it.
+ *
+ * Three texts are compared line by line: the file as written, the same as it would be laid out (base), and the changed
+ * one in that layout (changed). Where base and changed agree, the written lines stay; where they differ, the changed
+ * lines take their place, together with neighbours that were laid out in another number of lines.
+ *
+ * @module
+ */
+
+/** Lines `from` to `fromEnd` of one text stand for lines `to` to `toEnd` of the other. */
+interface Hunk {
+  readonly from: number;
+  readonly fromEnd: number;
+  readonly to: number;
+  readonly toEnd: number;
+}
+
+/** Beyond so many lines that come or go, a comparison costs more than it gives. */
+const MOST_EDITS = 1000;
+
+/** The written text with the change; null when the texts are too different to say. */
+export function mergeText(written: string, base: string, changed: string): string | null {
+  const [ours, from, to] = [written.split("\n"), base.split("\n"), changed.split("\n")];
+  const bare = (lines: readonly string[]) => lines.map((line) => line.replace(/\s+/g, ""));
+  const layout = compare(bare(from), bare(ours));
+  const change = compare(from, to);
+  if (layout === null || change === null) return null;
+  const merged: string[] = [];
+  let next = 0;
+  for (const { hunk, within } of regions(change, layout)) {
+    const before = layout.filter((one) => one.from < hunk.from);
+    const start = hunk.from + growth(before);
+    const end = start + (hunk.fromEnd - hunk.from) + growth(within);
+    for (const line of ours.slice(next, start)) merged.push(line);
+    for (const line of to.slice(hunk.to, hunk.toEnd)) merged.push(line);
+    next = end;
+  }
+  for (const line of ours.slice(next)) merged.push(line);
+  return merged.join("\n");
+}
+
+/** Lines that a text has more than the other. */
+function growth(hunks: readonly Hunk[]): number {
+  return hunks.reduce((sum, { from, fromEnd, to, toEnd }) => sum + (toEnd - to) - (fromEnd - from), 0);
+}
+
+/** The hunks of a change, grown until no hunk of the layout lies across an edge of one. */
+function regions(change: readonly Hunk[], layout: readonly Hunk[]): { hunk: Hunk; within: readonly Hunk[] }[] {
+  const found: { hunk: Hunk; within: readonly Hunk[] }[] = [];
+  for (const one of change) {
+    let hunk = one;
+    for (;;) {
+      const touching = layout.filter(({ from, fromEnd }) => from <= hunk.fromEnd && fromEnd >= hunk.from);
+      const last = found.at(-1)?.hunk;
+      const grown = last !== undefined && last.fromEnd >= hunk.from ? joined(last, hunk) : touching.reduce(grow, hunk);
+      if (last !== undefined && last.fromEnd >= hunk.from) found.pop();
+      else if (grown.from === hunk.from && grown.fromEnd === hunk.fromEnd) {
+        found.push({ hunk, within: touching });
+        break;
+      }
+      hunk = grown;
+    }
+  }
+  return found;
+}
+
+function joined(first: Hunk, second: Hunk): Hunk {
+  // What lies between two hunks is the same in both texts, and so is what they were grown by.
+  const fromEnd = Math.max(first.fromEnd, second.fromEnd);
+  const toEnd = second.toEnd + (fromEnd - second.fromEnd);
+  const from = Math.min(first.from, second.from);
+  return { from, fromEnd, to: first.to - (first.from - from), toEnd };
+}
+
+function grow(hunk: Hunk, { from, fromEnd }: Hunk): Hunk {
+  const before = Math.max(0, hunk.from - from);
+  const after = Math.max(0, fromEnd - hunk.fromEnd);
+  return {
+    from: hunk.from - before,
+    fromEnd: hunk.fromEnd + after,
+    to: hunk.to - before,
+    toEnd: hunk.toEnd + after,
+  };
+}
+
+/** Where two texts differ, by E. W. Myers' greedy algorithm (An O(ND) Difference Algorithm, 1986); null: too much. */
+function compare(one: readonly string[], other: readonly string[]): Hunk[] | null {
+  let head = 0;
+  while (head < one.length && head < other.length && one[head] === other[head]) head++;
+  let tail = 0;
+  const most = Math.min(one.length, other.length) - head;
+  while (tail < most && one[one.length - 1 - tail] === other[other.length - 1 - tail]) tail++;
+  const pairs = matches(one.slice(head, one.length - tail), other.slice(head, other.length - tail));
+  if (pairs === null) return null;
+  const hunks: Hunk[] = [];
+  let [from, to] = [head, head];
+  const ends: [number, number][] = [...pairs.map(([x, y]): [number, number] => [x + head, y + head]), [
+    one.length - tail,
+    other.length - tail,
+  ]];
+  for (const [fromEnd, toEnd] of ends) {
+    if (fromEnd > from || toEnd > to) hunks.push({ from, fromEnd, to, toEnd });
+    [from, to] = [fromEnd + 1, toEnd + 1];
+  }
+  return hunks;
+}
+
+/** Places of lines that both have, in order. */
+function matches(one: readonly string[], other: readonly string[]): [number, number][] | null {
+  let furthest = new Map([[1, 0]]);
+  const history: Map<number, number>[] = [];
+  for (let edits = 0; edits <= Math.min(MOST_EDITS, one.length + other.length); edits++) {
+    const now = new Map(furthest);
+    for (let diagonal = -edits; diagonal <= edits; diagonal += 2) {
+      let x = startOf(furthest, diagonal, edits);
+      while (x < one.length && x - diagonal < other.length && one[x] === other[x - diagonal]) x++;
+      now.set(diagonal, x);
+      if (x >= one.length && x - diagonal >= other.length) return trace([...history, furthest], one.length, diagonal);
+    }
+    history.push(furthest);
+    furthest = now;
+  }
+  return null;
+}
+
+/** Where a step onto a diagonal begins: one line down from the diagonal above, or one to the right from that below. */
+function startOf(furthest: ReadonlyMap<number, number>, diagonal: number, edits: number): number {
+  const [below, above] = [furthest.get(diagonal - 1) ?? -1, furthest.get(diagonal + 1) ?? -1];
+  return diagonal === -edits || (diagonal !== edits && below < above) ? above : below + 1;
+}
+
+function trace(history: readonly ReadonlyMap<number, number>[], end: number, last: number): [number, number][] {
+  const pairs: [number, number][] = [];
+  let [x, diagonal] = [end, last];
+  for (let edits = history.length - 1; edits >= 0; edits--) {
+    const furthest = history[edits] ?? new Map<number, number>();
+    const start = startOf(furthest, diagonal, edits);
+    for (; x > start; x--) pairs.push([x - 1, x - 1 - diagonal]);
+    const isDown = start === furthest.get(diagonal + 1) && start !== (furthest.get(diagonal - 1) ?? -1) + 1;
+    const wentDown = diagonal === -edits ||
+      (diagonal !== edits && (furthest.get(diagonal - 1) ?? -1) < (furthest.get(diagonal + 1) ?? -1));
+    x = wentDown || isDown ? start : start - 1;
+    diagonal += wentDown || isDown ? 1 : -1;
+  }
+  return pairs.reverse();
+}
