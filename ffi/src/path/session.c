@@ -224,28 +224,29 @@ void session_retire_view(struct tenant_view *view)
     }
 }
 
+/* Closes one side. A session that is ended for it, and not by it, may have bytes of its peer unread; a plain close
+ * would answer those with a reset, which could overtake what the peer has still to read. */
+static void close_side(struct path *path, struct side *side, bool reset, bool by_us)
+{
+    if (side->fd == -1) {
+        return;
+    }
+    if (reset) {
+        net_close_reset(side->fd);
+    } else if (by_us && !side->aborted) {
+        net_close_clean(side->fd);
+    } else {
+        close(side->fd);
+    }
+    side->fd = -1;
+    path->fds--;
+}
+
 static void close_sides(struct path *path, struct session *session, struct session_end end)
 {
-    int client = session->side[CLIENT].fd;
-    int endpoint = session->side[ENDPOINT].fd;
-    if (end.reset_client) {
-        net_close_reset(client);
-    } else if (session->connected_ns == 0) {
-        net_close_clean(client);
-    } else {
-        close(client);
-    }
-    session->side[CLIENT].fd = -1;
-    path->fds--;
-    if (endpoint != -1) {
-        if (end.reset_endpoint) {
-            net_close_reset(endpoint);
-        } else {
-            close(endpoint);
-        }
-        session->side[ENDPOINT].fd = -1;
-        path->fds--;
-    }
+    bool by_us = end.reason != SLUICE_REASON_OK;
+    close_side(path, &session->side[CLIENT], end.reset_client, by_us);
+    close_side(path, &session->side[ENDPOINT], end.reset_endpoint, by_us);
 }
 
 static void count_end(struct path *path, const struct session *session, enum sluice_reason reason, uint32_t code)
