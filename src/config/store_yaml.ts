@@ -20,6 +20,7 @@ import {
 import { sameValue } from "./diff.ts";
 import { isMapValue } from "./raw.ts";
 import type { Path } from "./source.ts";
+import { mergeText } from "./text_merge.ts";
 
 /** A part of a file that shall have another value; undefined: it shall not be there. */
 export interface ValueEdit {
@@ -29,6 +30,7 @@ export interface ValueEdit {
 
 /** How new text is laid out. */
 const LAYOUT = { lineWidth: 0 } as const;
+const READING = { merge: true, prettyErrors: false } as const;
 
 /** The text of a new file. */
 export function yamlText(value: unknown): string {
@@ -46,7 +48,7 @@ export function editYaml(text: string, edits: readonly ValueEdit[]): string {
     const value = edits.reduce<unknown>((whole, { path, value: part }) => withPart(whole, path, part), json);
     return `${JSON.stringify(value, null, 2)}\n`;
   }
-  const document = parseDocument(text, { merge: true, prettyErrors: false, keepSourceTokens: false });
+  const document = parseDocument(text, READING);
   if (document.errors.length > 0) throw new RangeError("Cannot edit the file: it must be YAML: it has errors");
   const wanted = edits.reduce<unknown>((value, { path, value: part }) => withPart(value, path, part), document.toJS());
   for (const { path, value } of edits) put(document, path, value);
@@ -60,6 +62,13 @@ export function editYaml(text: string, edits: readonly ValueEdit[]): string {
       throw new RangeError("Cannot edit the file: it must not spread values by aliases here: write them out first");
     }
   }
+  const laidOut = layOut(document, text);
+  const merged = mergeText(text, layOut(parseDocument(text, READING), text), laidOut);
+  return merged !== null && saysText(merged, wanted) ? merged : laidOut;
+}
+
+/** The document as text, laid out as much like `text` as can be said in general. */
+function layOut(document: Document.Parsed, text: string): string {
   const indentSeq = !/^([ ]*)[^\s#-][^\n]*:[ ]*\n(?:[ ]*#[^\n]*\n)*\1- /m.test(text);
   keepPadding(document, text);
   return document.toString({ ...LAYOUT, indentSeq });
@@ -91,12 +100,16 @@ function keepPadding(document: Document.Parsed, text: string): void {
 /** Whether the document gives a value, now and when its text is read again. */
 function says(document: Document.Parsed | Document, wanted: unknown): boolean {
   try {
-    const read = parseDocument(document.toString(LAYOUT), { merge: true, prettyErrors: false });
-    return read.errors.length === 0 && sameValue(read.toJS(), wanted);
+    return saysText(document.toString(LAYOUT), wanted);
   } catch {
     // Thrown for aliases whose anchor is gone.
     return false;
   }
+}
+
+function saysText(text: string, wanted: unknown): boolean {
+  const read = parseDocument(text, READING);
+  return read.errors.length === 0 && sameValue(read.toJS(), wanted);
 }
 
 function withPart(value: unknown, path: Path, part: unknown): unknown {

@@ -18,7 +18,7 @@ interface Hunk {
 }
 
 /** Beyond so many lines that come or go, a comparison costs more than it gives. */
-const MOST_EDITS = 1000;
+const MOST_EDITS = 500;
 
 /** The written text with the change; null when the texts are too different to say. */
 export function mergeText(written: string, base: string, changed: string): string | null {
@@ -27,18 +27,56 @@ export function mergeText(written: string, base: string, changed: string): strin
   const layout = compare(bare(from), bare(ours));
   const change = compare(from, to);
   if (layout === null || change === null) return null;
+  const indented = indentedAsWritten({ ours, from, to, layout, change });
   const merged: string[] = [];
   let next = 0;
   for (const { hunk, within } of regions(change, layout)) {
-    const before = layout.filter((one) => one.from < hunk.from);
+    const before = layout.filter(({ fromEnd }) => fromEnd <= hunk.from);
     const start = hunk.from + growth(before);
     const end = start + (hunk.fromEnd - hunk.from) + growth(within);
     for (const line of ours.slice(next, start)) merged.push(line);
-    for (const line of to.slice(hunk.to, hunk.toEnd)) merged.push(line);
+    for (const line of indented.slice(hunk.to, hunk.toEnd)) merged.push(line);
     next = end;
   }
   for (const line of ours.slice(next)) merged.push(line);
   return merged.join("\n");
+}
+
+/** The changed lines, each set in as far as the written line that it replaces, or as those above it are. */
+function indentedAsWritten({ ours, from, to, layout, change }: {
+  readonly ours: readonly string[];
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  readonly layout: readonly Hunk[];
+  readonly change: readonly Hunk[];
+}): string[] {
+  const known: { readonly indent: number; readonly shift: number }[] = [];
+  return to.map((line, index) => {
+    if (line.trim() === "") return line;
+    const indent = indentOf(line);
+    const base = counterpart(index, change.map(turned));
+    const written = base === null ? null : counterpart(base, layout);
+    const own = written === null ? null : indentOf(ours[written] ?? "") - indentOf(from[base ?? 0] ?? "");
+    while ((known.at(-1)?.indent ?? -1) > indent) known.pop();
+    const shift = own ?? known.at(-1)?.shift ?? 0;
+    if (own !== null) known.push({ indent, shift });
+    return " ".repeat(Math.max(0, indent + shift)) + line.trimStart();
+  });
+}
+
+function indentOf(line: string): number {
+  return line.length - line.trimStart().length;
+}
+
+/** The other text's line for a line; null where there is none of its own. */
+function counterpart(line: number, hunks: readonly Hunk[]): number | null {
+  const hunk = hunks.find(({ from, fromEnd }) => from <= line && line < fromEnd);
+  if (hunk === undefined) return line + growth(hunks.filter(({ fromEnd }) => fromEnd <= line));
+  return hunk.fromEnd - hunk.from === hunk.toEnd - hunk.to ? hunk.to + (line - hunk.from) : null;
+}
+
+function turned({ from, fromEnd, to, toEnd }: Hunk): Hunk {
+  return { from: to, fromEnd: toEnd, to: from, toEnd: fromEnd };
 }
 
 /** Lines that a text has more than the other. */
@@ -46,18 +84,20 @@ function growth(hunks: readonly Hunk[]): number {
   return hunks.reduce((sum, { from, fromEnd, to, toEnd }) => sum + (toEnd - to) - (fromEnd - from), 0);
 }
 
-/** The hunks of a change, grown until no hunk of the layout lies across an edge of one. */
+/** The hunks of a change, grown until no hunk of the layout lies across an edge of one; within: those inside. */
 function regions(change: readonly Hunk[], layout: readonly Hunk[]): { hunk: Hunk; within: readonly Hunk[] }[] {
   const found: { hunk: Hunk; within: readonly Hunk[] }[] = [];
   for (const one of change) {
     let hunk = one;
     for (;;) {
-      const touching = layout.filter(({ from, fromEnd }) => from <= hunk.fromEnd && fromEnd >= hunk.from);
+      const overlapping = layout.filter(({ from, fromEnd }) => from < hunk.fromEnd && fromEnd > hunk.from);
       const last = found.at(-1)?.hunk;
-      const grown = last !== undefined && last.fromEnd >= hunk.from ? joined(last, hunk) : touching.reduce(grow, hunk);
+      const grown = last !== undefined && last.fromEnd >= hunk.from
+        ? joined(last, hunk)
+        : overlapping.reduce(grow, hunk);
       if (last !== undefined && last.fromEnd >= hunk.from) found.pop();
       else if (grown.from === hunk.from && grown.fromEnd === hunk.fromEnd) {
-        found.push({ hunk, within: touching });
+        found.push({ hunk, within: overlapping });
         break;
       }
       hunk = grown;
@@ -109,40 +149,49 @@ function compare(one: readonly string[], other: readonly string[]): Hunk[] | nul
 
 /** Places of lines that both have, in order. */
 function matches(one: readonly string[], other: readonly string[]): [number, number][] | null {
-  let furthest = new Map([[1, 0]]);
-  const history: Map<number, number>[] = [];
+  let furthest: Furthest = new Map([[1, 0]]);
+  const history: Furthest[] = [];
   for (let edits = 0; edits <= Math.min(MOST_EDITS, one.length + other.length); edits++) {
-    const now = new Map(furthest);
+    const now = new Map<number, number>();
+    history.push(furthest);
     for (let diagonal = -edits; diagonal <= edits; diagonal += 2) {
       let x = startOf(furthest, diagonal, edits);
       while (x < one.length && x - diagonal < other.length && one[x] === other[x - diagonal]) x++;
       now.set(diagonal, x);
-      if (x >= one.length && x - diagonal >= other.length) return trace([...history, furthest], one.length, diagonal);
+      if (x >= one.length && x - diagonal >= other.length) return trace(history, x, diagonal);
     }
-    history.push(furthest);
     furthest = now;
   }
   return null;
 }
 
-/** Where a step onto a diagonal begins: one line down from the diagonal above, or one to the right from that below. */
-function startOf(furthest: ReadonlyMap<number, number>, diagonal: number, edits: number): number {
+/** How far into the first text each diagonal has come; on diagonal d, line x stands beside line x - d of the other. */
+type Furthest = ReadonlyMap<number, number>;
+
+/** Whether a diagonal is entered by a line that comes, from the one above it, and not by one that goes. */
+function isEnteredFromAbove(furthest: Furthest, diagonal: number, edits: number): boolean {
   const [below, above] = [furthest.get(diagonal - 1) ?? -1, furthest.get(diagonal + 1) ?? -1];
-  return diagonal === -edits || (diagonal !== edits && below < above) ? above : below + 1;
+  return diagonal === -edits || (diagonal !== edits && below < above);
 }
 
-function trace(history: readonly ReadonlyMap<number, number>[], end: number, last: number): [number, number][] {
+function startOf(furthest: Furthest, diagonal: number, edits: number): number {
+  return isEnteredFromAbove(furthest, diagonal, edits)
+    ? furthest.get(diagonal + 1) ?? 0
+    : (furthest.get(diagonal - 1) ?? -1) + 1;
+}
+
+/** Goes back from the end; each step along a diagonal is a line that both have. */
+function trace(history: readonly Furthest[], end: number, last: number): [number, number][] {
   const pairs: [number, number][] = [];
   let [x, diagonal] = [end, last];
-  for (let edits = history.length - 1; edits >= 0; edits--) {
-    const furthest = history[edits] ?? new Map<number, number>();
+  for (const [edits, furthest] of [...history.entries()].reverse()) {
     const start = startOf(furthest, diagonal, edits);
     for (; x > start; x--) pairs.push([x - 1, x - 1 - diagonal]);
-    const isDown = start === furthest.get(diagonal + 1) && start !== (furthest.get(diagonal - 1) ?? -1) + 1;
-    const wentDown = diagonal === -edits ||
-      (diagonal !== edits && (furthest.get(diagonal - 1) ?? -1) < (furthest.get(diagonal + 1) ?? -1));
-    x = wentDown || isDown ? start : start - 1;
-    diagonal += wentDown || isDown ? 1 : -1;
+    if (isEnteredFromAbove(furthest, diagonal, edits)) diagonal++;
+    else {
+      diagonal--;
+      x--;
+    }
   }
   return pairs.reverse();
 }

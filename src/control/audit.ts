@@ -44,6 +44,8 @@ export class Audit {
     const audit = new Audit(deps);
     const text = await deps.folder?.read(FILE) ?? "";
     audit.#inFile = text.length;
+    // What comes next must not be written onto a line that a crash has torn.
+    if (text !== "" && !text.endsWith("\n")) await deps.folder?.append(FILE, "\n");
     for (const line of text.split("\n")) {
       const view = parseLine(line);
       if (view !== null) audit.#keep(view);

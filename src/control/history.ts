@@ -55,7 +55,10 @@ export class History {
    * goes on; else a new one begins.
    */
   static async open(texts: ReadonlyMap<string, string>, deps: HistoryDeps): Promise<History> {
-    const kept = parseEntries(await deps.folder?.read(FILE) ?? "");
+    const text = await deps.folder?.read(FILE) ?? "";
+    const kept = parseEntries(text);
+    // What comes next must not be written onto a line that a crash has torn.
+    if (text !== "" && !text.endsWith("\n")) await deps.folder?.replace(FILE, kept.map(lineOf).join(""));
     const digest = new Uint8Array(16);
     for (const [path, text] of texts) toggle(digest, path, text);
     const history = new History(deps, kept.slice(-MOST_KEPT), digest);

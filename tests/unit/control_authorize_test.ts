@@ -1,0 +1,99 @@
+/** What a tenant's token may change of its tenant: no limit up, no grant, no address that was not given. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { ControlError, type JsonObject } from "../../src/admin/control.ts";
+import { isGranted, parseAddressGrant, parseListenAddress } from "../../src/config/mod.ts";
+import { authorizeChange } from "../../src/control/authorize.ts";
+
+const ACME = { name: "ci", role: "tenant", tenant: "acme" } as const;
+
+/** Pointers of what is refused. */
+function refused(before: JsonObject, after: JsonObject, defaults?: unknown): string[] {
+  try {
+    authorizeChange(ACME, before, after, defaults);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    assertEquals(error.kind, "forbidden");
+    return error.faults.map(({ pointer }) => pointer);
+  }
+}
+
+Deno.test("authorize: limits may fall and be added, never rise or go", () => {
+  const at = (limits: JsonObject) => ({ id: "acme", limits });
+  const rows: [JsonObject, JsonObject, string[]][] = [
+    [{ max_connections: 10 }, { max_connections: 9 }, []],
+    [{ max_connections: 10 }, { max_connections: 11 }, ["/limits/max_connections"]],
+    [{ max_connections: 10 }, {}, ["/limits/max_connections"]],
+    [{}, { max_connections: 1_000_000 }, []],
+    [{ on_limit: "close" }, { on_limit: "reset" }, []],
+    [{}, { on_limit: "queue" }, ["/limits/on_limit"]],
+    [{ dry_run: false }, { dry_run: true }, ["/limits/dry_run"]],
+    [{ connection_rate: { rate: "200/s", burst: 10 } }, { connection_rate: { rate: "100/s", burst: 10 } }, []],
+    [{ connection_rate: { rate: "200/s" } }, { connection_rate: { rate: "201/s" } }, ["/limits/connection_rate/rate"]],
+    [{ bandwidth: { up: { rate: "1MiB/s" } } }, { bandwidth: { up: { rate: "1MB/s" } } }, []],
+    [{ bandwidth: { up: { rate: "1MiB/s" } } }, {}, ["/limits/bandwidth/up/rate"]],
+    [{ bandwidth: { up: { rate: "1MiB/s" } } }, { bandwidth: null }, ["/limits/bandwidth/up/rate"]],
+    [{ max_connections: 10 }, { max_connections: "lots" }, ["/limits/max_connections"]],
+  ];
+  for (const [before, after, pointers] of rows) {
+    assertEquals(refused(at(before), at(after)), pointers, `${JSON.stringify(before)} ${JSON.stringify(after)}`);
+  }
+});
+
+Deno.test("authorize: limits of the defaults count", () => {
+  const defaults = { limits: { max_connections: 10 } };
+  const at = (limits: JsonObject) => ({ id: "acme", limits });
+  assertEquals(refused({ id: "acme" }, at({ max_connections: 11 }), defaults), ["/limits/max_connections"]);
+  assertEquals(refused(at({ max_connections: 5 }), { id: "acme" }, defaults), ["/limits/max_connections"]);
+  assertEquals(refused(at({ max_connections: 20 }), { id: "acme" }, defaults), []);
+});
+
+Deno.test("authorize: grants stay, new addresses must be granted, old ones stay allowed", () => {
+  const grants = { addresses: ["127.0.0.1:*", "10.0.0.1:5000-5009", "unix:/run/a.sock"], listeners: ["edge"] };
+  const had = { id: "acme", grants, listeners: [{ id: "a", address: "192.0.2.1:1", backend: "b" }] };
+  const listen = (address: string) => ({ ...had, listeners: [...had.listeners, { id: "n", address, backend: "b" }] });
+  assertEquals(refused(had, { ...had, grants: {} }), ["/grants"]);
+  assertEquals(refused(had, { ...had, grants: { ...grants, listeners: ["edge", "other"] } }), ["/grants"]);
+  for (const address of ["127.0.0.1:1", "127.0.0.1:0", "10.0.0.1:5003", "10.0.0.1:5001-5002", "unix:/run/a.sock"]) {
+    assertEquals(refused(had, listen(address)), [], address);
+  }
+  for (const address of ["0.0.0.0:1", "127.0.0.2:1", "10.0.0.1:5010", "10.0.0.1:5009-5010", "unix:/run/b.sock"]) {
+    assertEquals(refused(had, listen(address)), ["/listeners/1/address"], address);
+  }
+  assertEquals(refused({ ...had, grants: {} }, { ...listen("127.0.0.1:1"), grants: {} }), ["/listeners/1/address"]);
+  const route = (listener: string) => ({ ...had, routes: [{ id: "r", listener, backend: "b" }] });
+  assertEquals(refused(had, route("edge")), []);
+  assertEquals(refused(had, route("other")), ["/routes/0/listener"]);
+});
+
+Deno.test("authorize: sockets of this machine are not a tenant's to reach into", () => {
+  const to = (address: string) => ({ id: "acme", backends: [{ id: "b", endpoints: [{ id: "e", address }] }] });
+  assertEquals(refused(to("10.0.0.1:1"), to("10.0.0.2:1")), []);
+  assertEquals(refused(to("10.0.0.1:1"), to("unix:/run/docker.sock")), ["/backends/0/endpoints/0/address"]);
+  assertEquals(refused(to("unix:/run/x"), { ...to("unix:/run/x"), enabled: false }), []);
+});
+
+Deno.test("authorize: tenants are made and removed by admins only", () => {
+  assertThrows(() => authorizeChange(ACME, null, { id: "acme" }, undefined), ControlError);
+  assertThrows(() => authorizeChange(ACME, { id: "acme" }, null, undefined), ControlError);
+  authorizeChange({ name: "ops", role: "admin" }, null, { id: "acme", listeners: [] }, undefined);
+});
+
+Deno.test("grants: a wide address covers what is beneath it, and nothing wider", () => {
+  const rows: [string, string, boolean][] = [
+    ["0.0.0.0:80", "10.0.0.1:80", true],
+    ["0.0.0.0:80", "0.0.0.0:80", true],
+    ["0.0.0.0:80", "[::]:80", false],
+    ["0.0.0.0:80", "[::1]:80", false],
+    ["[::]:80", "10.0.0.1:80", true],
+    ["[::]:*", "0.0.0.0:1", true],
+    ["10.0.0.1:80", "0.0.0.0:80", false],
+    ["10.0.0.1:80", "10.0.0.1:0", false],
+    ["127.0.0.1:*", "unix:/x", false],
+    ["unix:/x", "unix:/x", true],
+    ["[::ffff:10.0.0.1]:80", "10.0.0.1:80", true],
+  ];
+  for (const [grant, wanted, expected] of rows) {
+    assertEquals(isGranted(parseListenAddress(wanted), [parseAddressGrant(grant)]), expected, `${grant} ${wanted}`);
+  }
+});

@@ -1,0 +1,34 @@
+/** Events: ids that grow, what is kept for those who come back, and listeners that nobody waits for. */
+import { assertEquals } from "@std/assert";
+import { Events } from "../../src/control/mod.ts";
+
+const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+
+Deno.test("events: new ones, or those after an id; listeners are told later, until they stop", async () => {
+  const events = new Events(() => 0);
+  const seen: number[] = [];
+  events.add("config", null, {});
+  const stop = events.subscribe(null, ({ id }) => void seen.push(id));
+  events.add("config", "acme", {});
+  assertEquals(seen, []);
+  await settled();
+  assertEquals(seen, [2]);
+  events.add("drain", null, {});
+  stop();
+  await settled();
+  assertEquals(seen, [2]);
+  const again: number[] = [];
+  events.subscribe(1, ({ id }) => void again.push(id));
+  events.add("config", null, {});
+  await settled();
+  assertEquals(again, [2, 3, 4]);
+});
+
+Deno.test("events: the last thousand are kept; an id from before a restart means all of them", async () => {
+  const events = new Events(() => 0);
+  for (let index = 0; index < 1_200; index++) events.add("config", null, {});
+  const seen: number[] = [];
+  events.subscribe(9_999, ({ id }) => void seen.push(id));
+  await settled();
+  assertEquals([seen.length, seen[0], seen.at(-1)], [1_000, 201, 1_200]);
+});
