@@ -52,6 +52,8 @@ export function editYaml(text: string, edits: readonly ValueEdit[]): string {
   if (document.errors.length > 0) throw new RangeError("Cannot edit the file: it must be YAML: it has errors");
   const wanted = edits.reduce<unknown>((value, { path, value: part }) => withPart(value, path, part), document.toJS());
   for (const { path, value } of edits) put(document, path, value);
+  const carried = carriedOver(document, text);
+  if (carried !== null && saysText(carried, wanted)) return carried;
   if (!says(document, wanted)) {
     // Merge keys and aliases spread values to where they are not written: write those parts out.
     for (const { path, value } of edits) {
@@ -62,9 +64,17 @@ export function editYaml(text: string, edits: readonly ValueEdit[]): string {
       throw new RangeError("Cannot edit the file: it must not spread values by aliases here: write them out first");
     }
   }
-  const laidOut = layOut(document, text);
-  const merged = mergeText(text, layOut(parseDocument(text, READING), text), laidOut);
-  return merged !== null && saysText(merged, wanted) ? merged : laidOut;
+  return layOut(document, text);
+}
+
+/** The text with what the document says otherwise; all other lines are as they were. Null where that is not clear. */
+function carriedOver(document: Document.Parsed, text: string): string | null {
+  try {
+    return mergeText(text, layOut(parseDocument(text, READING), text), layOut(document, text));
+  } catch {
+    // Thrown for aliases whose anchor is gone.
+    return null;
+  }
 }
 
 /** The document as text, laid out as much like `text` as can be said in general. */

@@ -27,7 +27,7 @@ export function mergeText(written: string, base: string, changed: string): strin
   const layout = compare(bare(from), bare(ours));
   const change = compare(from, to);
   if (layout === null || change === null) return null;
-  const indented = indentedAsWritten({ ours, from, to, layout, change });
+  const indented = indenter({ ours, from, to, layout, change });
   const merged: string[] = [];
   let next = 0;
   for (const { hunk, within } of regions(change, layout)) {
@@ -35,33 +35,42 @@ export function mergeText(written: string, base: string, changed: string): strin
     const start = hunk.from + growth(before);
     const end = start + (hunk.fromEnd - hunk.from) + growth(within);
     for (const line of ours.slice(next, start)) merged.push(line);
-    for (const line of indented.slice(hunk.to, hunk.toEnd)) merged.push(line);
+    for (let line = hunk.to; line < hunk.toEnd; line++) merged.push(indented(line));
     next = end;
   }
   for (const line of ours.slice(next)) merged.push(line);
   return merged.join("\n");
 }
 
-/** The changed lines, each set in as far as the written line that it replaces, or as those above it are. */
-function indentedAsWritten({ ours, from, to, layout, change }: {
+/** Gives a changed line, set in as far as the written line that it replaces, or else as those above it are. */
+function indenter({ ours, from, to, layout, change }: {
   readonly ours: readonly string[];
   readonly from: readonly string[];
   readonly to: readonly string[];
   readonly layout: readonly Hunk[];
   readonly change: readonly Hunk[];
-}): string[] {
-  const known: { readonly indent: number; readonly shift: number }[] = [];
-  return to.map((line, index) => {
-    if (line.trim() === "") return line;
-    const indent = indentOf(line);
-    const base = counterpart(index, change.map(turned));
+}): (line: number) => string {
+  const back = change.map(turned);
+  const shiftAt = (line: number): number | null => {
+    const base = counterpart(line, back);
     const written = base === null ? null : counterpart(base, layout);
-    const own = written === null ? null : indentOf(ours[written] ?? "") - indentOf(from[base ?? 0] ?? "");
-    while ((known.at(-1)?.indent ?? -1) > indent) known.pop();
-    const shift = own ?? known.at(-1)?.shift ?? 0;
-    if (own !== null) known.push({ indent, shift });
-    return " ".repeat(Math.max(0, indent + shift)) + line.trimStart();
-  });
+    return base === null || written === null ? null : indentOf(ours[written] ?? "") - indentOf(from[base] ?? "");
+  };
+  const shiftOf = (line: number): number => {
+    let most = Infinity;
+    for (let above = line; above >= 0; above--) {
+      const text = to[above] ?? "";
+      if (text.trim() === "" || indentOf(text) > most) continue;
+      most = indentOf(text);
+      const shift = shiftAt(above);
+      if (shift !== null) return shift;
+    }
+    return 0;
+  };
+  return (line) => {
+    const text = to[line] ?? "";
+    return text.trim() === "" ? "" : " ".repeat(Math.max(0, indentOf(text) + shiftOf(line))) + text.trimStart();
+  };
 }
 
 function indentOf(line: string): number {
