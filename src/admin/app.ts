@@ -14,6 +14,7 @@ import { MethodTable } from "./methods.ts";
 import type { AdminApp } from "./operation.ts";
 import { originChecks } from "./origin.ts";
 import { notFound, Problem, renderError } from "./problem.ts";
+import { refusalRecorder } from "./refusals.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { configRoutes } from "./routes/config.ts";
 import { DOCS_PATHS, docsRoutes } from "./routes/docs.ts";
@@ -29,7 +30,11 @@ const PUBLIC_PATHS: ReadonlySet<string> = new Set(["/", "/v1/live", "/v1/ready",
 /** Makes the application. */
 export function createAdminApp(deps: AdminDeps): AdminApp {
   const app: AdminApp = new OpenAPIHono<AdminEnv>();
-  app.onError((error, context) => renderError(error, context, deps.log));
+  const recordRefusal = refusalRecorder(deps);
+  app.onError((error, context) => {
+    recordRefusal(error, context);
+    return renderError(error, context, deps.log);
+  });
 
   app.use(securityHeaders());
   app.use(originChecks(deps));

@@ -42,7 +42,7 @@ export function authentication(deps: AdminDeps, isPublic: (path: string) => bool
       failures.fail(source);
       deps.log.warn("a wrong token was presented to the admin API", { source });
       const headers = { "WWW-Authenticate": `${CHALLENGE["WWW-Authenticate"]}, error="invalid_token"` };
-      throw new Problem(401, "The bearer token is not known", { headers });
+      throw new Problem(401, "The bearer token is not known", { headers, audit: "refused: unknown token" });
     }
     context.set("actor", actor);
     return await next();

@@ -63,6 +63,8 @@ const HEADERS = {
   "Sluice-Sessions": "Live sessions of the tenant when this was answered.",
 } as const;
 
+const REFUSED = { audit: "refused: not allowed" };
+
 /** Who asks on public routes. */
 const NOBODY: Actor = { name: "anybody", role: "viewer" };
 
@@ -92,10 +94,10 @@ function authorize(declared: Pick<Operation<never, never>, "method" | "reach">, 
   if (declared.reach === "public") return;
   if (actor.role === "tenant") {
     const tenant = context.req.param("tenant");
-    if (declared.reach === "process") throw new Problem(403, "A token of a tenant may not do this");
-    if (tenant !== undefined && tenant !== actor.tenant) throw notFound();
+    if (declared.reach === "process") throw new Problem(403, "A token of a tenant may not do this", REFUSED);
+    if (tenant !== undefined && tenant !== actor.tenant) throw notFound(REFUSED);
   }
-  if (actor.role === "viewer" && declared.method !== "get") throw new Problem(403, "A viewer may only read");
+  if (actor.role === "viewer" && declared.method !== "get") throw new Problem(403, "A viewer may only read", REFUSED);
 }
 
 function parseQuery<Q extends z.ZodRawShape>(schema: z.ZodObject<Q>, context: AdminContext) {

@@ -44,6 +44,8 @@ export type ProblemStatus = keyof typeof TITLES;
 export interface ProblemOptions {
   readonly faults?: readonly RequestFault[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** What the audit is told; without it, nothing. */
+  readonly audit?: string;
 }
 
 /** A request that is answered with an error. */
@@ -51,17 +53,19 @@ export class Problem extends Error {
   override readonly name = "Problem";
   readonly faults: readonly RequestFault[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly audit: string | null;
 
-  constructor(readonly status: ProblemStatus, detail: string, { faults = [], headers = {} }: ProblemOptions = {}) {
+  constructor(readonly status: ProblemStatus, detail: string, options: ProblemOptions = {}) {
     super(detail);
-    this.faults = faults;
-    this.headers = headers;
+    this.faults = options.faults ?? [];
+    this.headers = options.headers ?? {};
+    this.audit = options.audit ?? null;
   }
 }
 
 /** The one answer for what is not there, and for what the actor may not know of. */
-export function notFound(): Problem {
-  return new Problem(404, "Cannot find this: there is no such object");
+export function notFound(options: Pick<ProblemOptions, "audit"> = {}): Problem {
+  return new Problem(404, "Cannot find this: there is no such object", options);
 }
 
 const STATUS_OF: Readonly<Record<ControlErrorKind, ProblemStatus>> = {

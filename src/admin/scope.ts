@@ -14,6 +14,8 @@ import { notFound } from "./problem.ts";
  */
 export function tenantInScope(actor: Actor, asked: string | undefined): string | undefined {
   if (actor.role !== "tenant") return asked;
-  if (actor.tenant === undefined || (asked !== undefined && asked !== actor.tenant)) throw notFound();
+  if (actor.tenant === undefined || (asked !== undefined && asked !== actor.tenant)) {
+    throw notFound({ audit: "refused: not allowed" });
+  }
   return actor.tenant;
 }

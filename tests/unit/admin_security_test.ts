@@ -151,6 +151,26 @@ Deno.test("admin security: guessing is slowed by source, and the others are let 
   assert(!JSON.stringify(bench.log.lines).includes("again"));
 });
 
+Deno.test("admin security: refusals are in the audit, one a second for each actor", async () => {
+  const bench = new AdminBench();
+  const { control } = bench;
+  for (let turn = 0; turn < 3; turn++) {
+    await bench.ask("PUT", "/v1/tenants/other", { who: "acme", json: {} });
+    await bench.ask("DELETE", "/v1/tenants/acme", { who: "eyes" });
+    await bench.ask("GET", "/v1/status", { who: "nobody", headers: { Authorization: "Bearer guess" } });
+    await bench.ask("GET", "/v1/status", { who: "nobody" });
+    await bench.ask("GET", "/v1/tenants/none");
+  }
+  assertEquals(control.auditList.map(({ actor, verb, target, tenant }) => [actor, verb, target, tenant]), [
+    ["acme-ci", "put", "/v1/tenants/other", "acme"],
+    ["eyes", "delete", "/v1/tenants/acme", null],
+    ["unknown", "get", "/v1/status", null],
+  ]);
+  bench.nowMs += 1_000;
+  await bench.ask("DELETE", "/v1/tenants/acme", { who: "eyes" });
+  assertEquals(control.auditList.length, 4);
+});
+
 Deno.test("admin security: the table of failures is bounded, and one IPv6 host is one source", () => {
   let nowMs = 0;
   const throttle = new FailureThrottle(() => nowMs);
