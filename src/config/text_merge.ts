@@ -23,8 +23,7 @@ const MOST_EDITS = 500;
 /** The written text with the change; null when the texts are too different to say. */
 export function mergeText(written: string, base: string, changed: string): string | null {
   const [ours, from, to] = [written.split("\n"), base.split("\n"), changed.split("\n")];
-  const bare = (lines: readonly string[]) => lines.map((line) => line.replace(/\s+/g, ""));
-  const layout = compare(bare(from), bare(ours));
+  const layout = compare(from.map(bare), ours.map(bare));
   const change = compare(from, to);
   if (layout === null || change === null) return null;
   const indented = indenter({ ours, from, to, layout, change });
@@ -42,6 +41,33 @@ export function mergeText(written: string, base: string, changed: string): strin
   return merged.join("\n");
 }
 
+/** A line without its blanks. */
+function bare(line: string): string {
+  return line.replace(/\s+/g, "");
+}
+
+/** A written line, which is the base line but for blanks, with the one piece changed in which base and changed differ. */
+function rewritten(written: string, base: string, changed: string): string {
+  let head = 0;
+  while (head < base.length && base[head] === changed[head]) head++;
+  let tail = 0;
+  const most = Math.min(base.length, changed.length) - head;
+  while (tail < most && base[base.length - 1 - tail] === changed[changed.length - 1 - tail]) tail++;
+  const gone = base.slice(head, base.length - tail);
+  const start = afterBare(written, bare(base.slice(0, head)).length);
+  const end = afterBare(written, bare(base.slice(0, base.length - tail)).length);
+  const piece = written.slice(start, end);
+  const lead = /^\s/.test(gone) ? "" : /^\s*/.exec(piece)?.[0] ?? "";
+  return written.slice(0, start) + lead + changed.slice(head, changed.length - tail) + written.slice(end);
+}
+
+/** The place in a line behind so many characters that are no blanks. */
+function afterBare(line: string, count: number): number {
+  let place = 0;
+  for (let left = count; left > 0; place++) if (/\S/.test(line[place] ?? "x")) left--;
+  return place;
+}
+
 /** Gives a changed line, set in as far as the written line that it replaces, or else as those above it are. */
 function indenter({ ours, from, to, layout, change }: {
   readonly ours: readonly string[];
@@ -51,10 +77,10 @@ function indenter({ ours, from, to, layout, change }: {
   readonly change: readonly Hunk[];
 }): (line: number) => string {
   const back = change.map(turned);
-  const shiftAt = (line: number): number | null => {
+  const pairAt = (line: number): { written: string; base: string } | null => {
     const base = counterpart(line, back);
     const written = base === null ? null : counterpart(base, layout);
-    return base === null || written === null ? null : indentOf(ours[written] ?? "") - indentOf(from[base] ?? "");
+    return base === null || written === null ? null : { written: ours[written] ?? "", base: from[base] ?? "" };
   };
   const shiftOf = (line: number): number => {
     let most = Infinity;
@@ -62,13 +88,15 @@ function indenter({ ours, from, to, layout, change }: {
       const text = to[above] ?? "";
       if (text.trim() === "" || indentOf(text) > most) continue;
       most = indentOf(text);
-      const shift = shiftAt(above);
-      if (shift !== null) return shift;
+      const pair = pairAt(above);
+      if (pair !== null) return indentOf(pair.written) - indentOf(pair.base);
     }
     return 0;
   };
   return (line) => {
     const text = to[line] ?? "";
+    const pair = pairAt(line);
+    if (pair !== null && bare(pair.written) === bare(pair.base)) return rewritten(pair.written, pair.base, text);
     return text.trim() === "" ? "" : " ".repeat(Math.max(0, indentOf(text) + shiftOf(line))) + text.trimStart();
   };
 }

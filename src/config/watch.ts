@@ -5,7 +5,7 @@
  * @module
  */
 
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 
 /** What happened to which paths, as Deno.watchFs tells it. */
 export interface FileEvents extends AsyncIterable<Pick<Deno.FsEvent, "kind" | "paths" | "flag">> {
@@ -119,8 +119,7 @@ function isTenantsName(name: string): boolean {
   return !name.startsWith(".") && !name.startsWith("#") && /\.ya?ml$/.test(name);
 }
 
-/** Events name folders as they were given, or in full. */
+/** Events name folders in full, whatever name they were opened by. */
 function sameFolder(one: string, other: string): boolean {
-  const plain = (path: string) => path.replace(/^\.\//, "").replace(/\/+$/, "");
-  return plain(one) === plain(other) || one.endsWith(`/${plain(other)}`);
+  return resolve(one) === resolve(other);
 }

@@ -8,78 +8,18 @@
  * @module
  */
 
-import {
-  AddressIndex,
-  isEmptyChange,
-  type LoadDeps,
-  type Plan,
-  type PlanChange,
-  type Problem,
-  type StoreFs,
-  type TenantPlan,
-} from "../config/mod.ts";
+import { isEmptyChange, type LoadDeps, type Plan, type PlanChange } from "../config/mod.ts";
 import type { Change } from "../admin/control.ts";
 import { DataPlaneError, type EngineStatus } from "../ffi/mod.ts";
-import type { Log } from "../log.ts";
-import { changesBetween } from "./changes.ts";
-import type { DataPlane } from "./data_plane.ts";
-import { changeOf, evaluate, type Evaluation, type FilesRead } from "./evaluate.ts";
+import type { AppliedChange, ControlDeps, FileChange } from "./control_deps.ts";
+import { changeOf, evaluate, type Evaluation, type FilesRead, type InForce } from "./evaluate.ts";
 import { Queue } from "./queue.ts";
 import { readAll, readSome } from "./read_files.ts";
-import { type BoundAddress, boundOf, newlyBound } from "./read_model.ts";
+import type { BoundAddress } from "./read_model.ts";
 import { ConfigError, errorsOf, type ReloadReport } from "./reload.ts";
 import { frozen, logEvaluation, logProblems, warnOfFixed } from "./report.ts";
-import { MAIN_OWNER, type MainState, ownerOf, type Unit } from "./unit_state.ts";
-
-/** What of a configuration is not the data plane's: the logs. */
-export interface Settings {
-  /**
-   * Opens what the configuration names, without changing anything yet. Called at each reload that was asked for, also
-   * of an unchanged configuration: a rotated log file is opened anew.
-   */
-  prepare(config: MainState["config"]): Promise<PreparedSettings>;
-}
-
-/** Settings that are ready: one of the two calls follows. */
-export interface PreparedSettings {
-  commit(): void;
-  discard(): void;
-}
-
-/** What the control plane works with. */
-export interface ControlDeps {
-  /** The main file. */
-  readonly path: string;
-  readonly dataPlane: DataPlane;
-  readonly load: LoadDeps;
-  readonly store: StoreFs;
-  readonly settings: Settings;
-  readonly log: Log;
-  /** Told of addresses that a change has bound. */
-  onBound(bound: readonly BoundAddress[]): void;
-  /** Told of each change, when it is in force. */
-  onChange?(change: AppliedChange): void;
-  /** Told how each reload went. */
-  onReload?(report: ReloadReport, by: string): void;
-  /** Unix time in ms. */
-  now(): number;
-}
-
-/** A file before and after a change; null: it was, or is, not there. */
-export interface FileChange {
-  readonly path: string;
-  readonly before: string | null;
-  readonly after: string | null;
-}
-
-/** A change that is in force. */
-export interface AppliedChange {
-  readonly generation: number;
-  /** Who asked for it. */
-  readonly by: string;
-  readonly changes: readonly Change[];
-  readonly files: readonly FileChange[];
-}
+import { ControlState } from "./state.ts";
+import type { MainState, Unit } from "./unit_state.ts";
 
 /** What to read, and who asks. */
 export interface ReloadRequest {
@@ -93,12 +33,7 @@ export interface ReloadRequest {
 export class ControlPlane {
   readonly #deps: ControlDeps;
   readonly queue = new Queue();
-  readonly #units = new Map<string, Unit>();
-  readonly #tenants = new Map<string, TenantPlan>();
-  readonly #bound = new Map<string, readonly BoundAddress[]>();
-  readonly #addresses = new AddressIndex();
-  #strays: ReadonlyMap<string, readonly Problem[]> = new Map();
-  #main: MainState | null = null;
+  readonly #state = new ControlState();
   #generation = 0;
   #lastReload: ReloadReport | null = null;
   #waiting: { by: string; paths: Set<string> | null; report: Promise<ReloadReport> } | null = null;
@@ -110,8 +45,7 @@ export class ControlPlane {
 
   /** The main file in force. */
   get main(): MainState {
-    if (this.#main === null) throw new TypeError("Cannot read the configuration: the control plane must be started");
-    return this.#main;
+    return this.#state.main;
   }
 
   /** The settings in force. */
@@ -121,17 +55,17 @@ export class ControlPlane {
 
   /** The plan in force. */
   get plan(): Plan {
-    return { process: this.main.process, tenants: this.#tenants };
+    return this.#state.plan;
   }
 
   /** Tenants by id, those with problems too. */
   get units(): ReadonlyMap<string, Unit> {
-    return this.#units;
+    return this.#state.units;
   }
 
   /** Files that were meant for a tenant and cannot be one, by path. */
-  get strays(): ReadonlyMap<string, readonly Problem[]> {
-    return this.#strays;
+  get strays(): InForce["strays"] {
+    return this.#state.strays;
   }
 
   /** Counts the changes that were put in force. */
@@ -141,7 +75,7 @@ export class ControlPlane {
 
   /** Every bound address. */
   get bound(): readonly BoundAddress[] {
-    return [...this.#tenants.keys()].flatMap((id) => this.#bound.get(id) ?? []);
+    return this.#state.bound;
   }
 
   /** How the last reload went; null before the first. */
@@ -174,7 +108,7 @@ export class ControlPlane {
    * @throws {DataPlaneError} when an address of the main file's tenants cannot be bound
    */
   start(first: Evaluation, generation = 1): void {
-    if (this.#main !== null) throw new TypeError("Cannot start: the control plane must be new: it has been started");
+    if (this.#state.isThere) throw new TypeError("Cannot start: the control plane must be new: it has been started");
     this.#apply(first, generation, false);
     logEvaluation(first, this.#deps.log);
   }
@@ -203,26 +137,17 @@ export class ControlPlane {
 
   /** What files would put in force instead of what is. Throws ConfigError when the main file is wrong. */
   evaluate(read: FilesRead): Promise<Evaluation> {
-    return evaluate(this.#deps.path, read, this.#inForce(), this.#deps.load);
+    return evaluate(this.#deps.path, read, this.#state, this.#deps.load);
   }
 
-  /** What an evaluation changes, in written form. */
+  /** What an evaluation would change, in written form. */
   changesOf(evaluation: Evaluation): Change[] {
-    const { main, units, removed } = evaluation;
-    return [
-      ...evaluation.isMainNew ? changesBetween(this.#main?.written ?? {}, main.written) : [],
-      ...[...removed].flatMap((id) =>
-        changesBetween(this.#units.get(id)?.running?.written, undefined, `/tenants/${id}`)
-      ),
-      ...[...units.values()].flatMap(({ id, running }) =>
-        changesBetween(this.#units.get(id)?.running?.written, running?.written, `/tenants/${id}`)
-      ),
-    ];
+    return this.#state.changesOf(evaluation);
   }
 
   /** What the data plane would be told. */
   planChangeOf(evaluation: Evaluation): PlanChange {
-    return changeOf(evaluation, this.#inForce());
+    return changeOf(evaluation, this.#state);
   }
 
   /**
@@ -238,26 +163,30 @@ export class ControlPlane {
     const prepared = evaluation.isMainNew ? await this.#deps.settings.prepare(evaluation.main.config) : null;
     const changes = this.changesOf(evaluation);
     const change = this.planChangeOf(evaluation);
-    const back = this.#wayBack(change);
+    const back = this.#state.wayBack(change);
     const config = this.config;
+    const { dataPlane } = this.#deps;
+    const isEmpty = isEmptyChange(change);
+    let isTold = false;
     try {
-      if (write.before !== undefined) this.#deps.dataPlane.apply(write.before, ++this.#generation);
-      if (!isEmptyChange(change)) this.#deps.dataPlane.apply(change, this.#generation + 1);
-    } catch (error) {
-      prepared?.discard();
-      throw error;
-    }
-    try {
+      if (write.before !== undefined) {
+        dataPlane.apply(write.before, ++this.#generation);
+        isTold = true;
+      }
+      if (!isEmpty) {
+        dataPlane.apply(change, this.#generation + 1);
+        isTold = true;
+        this.#generation++;
+      }
       await write.persist();
     } catch (error) {
       prepared?.discard();
-      this.#generation += 2;
-      if (!isEmptyChange(change)) this.#deps.dataPlane.apply(back, this.#generation);
+      if (isTold) dataPlane.apply(back, ++this.#generation);
       throw error;
     }
+    if (isEmpty) this.#generation++;
     prepared?.commit();
-    this.#generation++;
-    this.#take(evaluation, change);
+    this.#take(evaluation, change, true);
     warnOfFixed(config, this.config, this.#deps.log);
     this.#retryFrozen(change);
     return this.#tell({ generation: this.#generation, by: write.by, changes, files: write.files });
@@ -267,7 +196,7 @@ export class ControlPlane {
   #retryFrozen({ upserts, removals }: PlanChange): void {
     if (removals.length === 0 && upserts.length === 0) return;
     const isWaiting = ({ inMain, written, problems }: Unit) => !inMain && written !== null && problems.length > 0;
-    const paths = new Set([...this.#units.values()].filter(isWaiting).map(({ file }) => file));
+    const paths = new Set([...this.units.values()].filter(isWaiting).map(({ file }) => file));
     if (paths.size > 0) void this.reload({ by: "watch", paths });
   }
 
@@ -291,7 +220,7 @@ export class ControlPlane {
     try {
       const { changed, errors } = await this.#change(by, paths);
       const { generation } = this;
-      const tenants = this.#tenants.size;
+      const tenants = this.plan.tenants.size;
       const isAsked = by !== "watch";
       if (changed || isAsked) {
         log.info(changed ? "reloaded" : "reloaded, nothing has changed", { generation, tenants, by });
@@ -316,19 +245,19 @@ export class ControlPlane {
   /** Reads and applies; says whether there was something to change. */
   async #change(by: string, paths: ReadonlySet<string> | null): Promise<{ changed: boolean; errors: string[] }> {
     const { path, load, log, settings } = this.#deps;
-    const before = this.#inForce();
+    const before = this.#generation;
     const read = paths === null ? await readAll(path, load) : await readSome(this.main, paths, load);
     const again = (unit: Unit) => paths === null && (unit.running?.hasNames === true || unit.problems.length > 0);
-    const evaluation = await evaluate(path, { ...read, again }, before, load);
+    const evaluation = await evaluate(path, { ...read, again }, this.#state, load);
     // Also of an unchanged configuration: a rotated file is let go.
     const prepared = by !== "watch" || evaluation.isMainNew ? await settings.prepare(evaluation.main.config) : null;
     const config = this.config;
     const changes = this.changesOf(evaluation);
-    const files = this.#filesOf(evaluation);
+    const files = this.#state.filesOf(evaluation, path);
     let applied: Evaluation;
     try {
       if (this.#isDraining) throw new Error("Cannot reload: the process must not be stopping: it is");
-      const isEmpty = isEmptyChange(changeOf(evaluation, before));
+      const isEmpty = isEmptyChange(this.planChangeOf(evaluation));
       applied = this.#apply(evaluation, changes.length > 0 || !isEmpty ? this.#generation + 1 : this.#generation, true);
     } catch (error) {
       prepared?.discard();
@@ -337,18 +266,18 @@ export class ControlPlane {
     prepared?.commit();
     logEvaluation(applied, log);
     warnOfFixed(config, this.config, log);
-    if (this.#generation > (before.generation ?? 0) || files.length > 0) {
+    if (this.#generation > before || files.length > 0) {
       this.#tell({ generation: this.#generation, by, changes: applied === evaluation ? changes : [], files });
     }
     const errors = [...applied.units.values()].flatMap((unit) => errorsOf(new ConfigError(unit.problems)))
       .filter((sentence) => sentence !== "");
-    return { changed: this.#generation > before.generation, errors };
+    return { changed: this.#generation > before, errors };
   }
 
   /** Tells the data plane; a tenant's file whose addresses cannot be bound freezes that tenant alone. */
   #apply(evaluation: Evaluation, generation: number, isReload: boolean): Evaluation {
     for (let tried = evaluation;;) {
-      const before = this.#main === null ? null : this.#inForce();
+      const before = this.#state.isThere ? this.#state : null;
       const change = changeOf(tried, before);
       try {
         if (!isEmptyChange(change) || before === null) this.#deps.dataPlane.apply(change, generation);
@@ -358,7 +287,7 @@ export class ControlPlane {
         if (unit === undefined || unit.inMain || !(error instanceof Error)) throw error;
         tried = {
           ...tried,
-          units: new Map([...tried.units, [unit.id, frozen(unit, this.#units.get(unit.id), error)]]),
+          units: new Map([...tried.units, [unit.id, frozen(unit, this.units.get(unit.id), error)]]),
         };
         continue;
       }
@@ -368,63 +297,9 @@ export class ControlPlane {
     }
   }
 
-  /** Remembers what is in force now. */
-  #take({ main, units, removed, strays }: Evaluation, change: PlanChange, tell = true): void {
-    const before = [...change.upserts].flatMap(({ id }) => this.#bound.get(id) ?? []);
-    if (this.#main?.held !== main.held) this.#addresses.set(MAIN_OWNER, main.held);
-    this.#main = main;
-    this.#strays = strays;
-    for (const id of removed) {
-      this.#units.delete(id);
-      this.#tenants.delete(id);
-      this.#bound.delete(id);
-      this.#addresses.delete(ownerOf(id));
-    }
-    for (const unit of units.values()) {
-      this.#units.set(unit.id, unit);
-      if (unit.running === null) continue;
-      this.#tenants.set(unit.id, unit.running.plan);
-      this.#addresses.set(ownerOf(unit.id), unit.running.held);
-    }
-    const bound = boundOf(change.upserts, () => this.#deps.dataPlane.listenerStats());
-    const byTenant = Map.groupBy(bound, ({ tenant }) => tenant);
-    for (const { id } of change.upserts) this.#bound.set(id, byTenant.get(id) ?? []);
-    const added = newlyBound(before, bound);
-    if (tell && added.length > 0) this.#deps.onBound(added);
-  }
-
-  /** The change that undoes a change of the data plane. */
-  #wayBack({ process, upserts, removals }: PlanChange): PlanChange {
-    const touched = [...upserts.map(({ id }) => id), ...removals];
-    const plans = touched.map((id) => this.#tenants.get(id));
-    const back = {
-      upserts: plans.filter((plan) => plan !== undefined),
-      removals: touched.filter((_, index) => plans[index] === undefined),
-    };
-    return process === undefined ? back : { ...back, process: this.main.process };
-  }
-
-  /** Files whose text differs. */
-  #filesOf({ main, isMainNew, units, removed }: Evaluation): FileChange[] {
-    const files: FileChange[] = isMainNew && this.#main !== null
-      ? [{ path: this.#deps.path, before: this.#main.text, after: main.text }]
-      : [];
-    const textOf = (unit: Unit | undefined) => unit === undefined || unit.inMain ? null : unit.text;
-    for (const unit of units.values()) {
-      const before = this.#units.get(unit.id);
-      if (textOf(before) !== textOf(unit)) {
-        files.push({
-          path: unit.inMain ? before?.file ?? unit.file : unit.file,
-          before: textOf(before),
-          after: textOf(unit),
-        });
-      }
-    }
-    for (const id of removed) {
-      const before = this.#units.get(id);
-      if (before?.inMain === false) files.push({ path: before.file, before: before.text, after: null });
-    }
-    return files;
+  #take(evaluation: Evaluation, change: PlanChange, isTold: boolean): void {
+    const added = this.#state.take(evaluation, change, () => this.#deps.dataPlane.listenerStats());
+    if (isTold && added.length > 0) this.#deps.onBound(added);
   }
 
   #tell(change: AppliedChange): AppliedChange {
@@ -448,10 +323,5 @@ export class ControlPlane {
     this.#lastReload = report;
     this.#deps.onReload?.(report, by);
     return report;
-  }
-
-  #inForce() {
-    const { main, generation } = this;
-    return { main, units: this.#units, strays: this.#strays, addresses: this.#addresses, generation };
   }
 }

@@ -7,17 +7,13 @@
 
 import {
   AddressIndex,
-  type CheckedUnit,
   checkSharedListeners,
   checkTop,
   checkUnit,
   claimsOfMain,
-  collisionProblem,
   compileProcess,
-  compileTenant,
   type HeldAddress,
   isMapValue,
-  type ListenClaim,
   type LoadDeps,
   mainUnits,
   outlineOf,
@@ -29,16 +25,14 @@ import {
   strayProblem,
   type TenantFile,
   tenantsFolder,
-  type TenantUnit,
   textOf,
   uniqueIds,
-  unitOf,
-  unreadable,
-  valueSource,
 } from "../config/mod.ts";
 import type { JsonObject } from "../admin/control.ts";
+import { type Candidate, checkFile, recheck, unitFrom } from "./candidate.ts";
 import { ConfigError } from "./reload.ts";
-import { MAIN_OWNER, type MainState, ownerOf, type Unit } from "./unit_state.ts";
+import { settleAddresses } from "./settle.ts";
+import { heldOf, MAIN_OWNER, type MainState, type Unit } from "./unit_state.ts";
 
 /** What is in force. */
 export interface InForce {
@@ -68,16 +62,6 @@ export interface Evaluation {
   readonly units: ReadonlyMap<string, Unit>;
   readonly removed: ReadonlySet<string>;
   readonly strays: ReadonlyMap<string, readonly Problem[]>;
-}
-
-/** A tenant on its way. */
-interface Candidate {
-  readonly id: string;
-  readonly before: Unit | undefined;
-  /** Without what checking gives. */
-  readonly base: Omit<Unit, "problems" | "running">;
-  readonly checked: CheckedUnit | null;
-  problems: readonly Problem[];
 }
 
 /** Evaluates; `inForce` is null at the start. Throws ConfigError when the main file is wrong. */
@@ -239,118 +223,6 @@ async function readMainTenants(
   }));
   if (found.length > 0) throw new ConfigError(found);
   return results;
-}
-
-async function checkFile(
-  main: Source,
-  file: TenantFile,
-  text: string | Error,
-  before: Unit | undefined,
-  deps: LoadDeps,
-): Promise<Candidate> {
-  const base = { id: file.name, file: file.path, base: [], inMain: false, text: "", written: null };
-  if (text instanceof Error) {
-    return { id: file.name, before, base, checked: null, problems: [unreadable(file.path, text)] };
-  }
-  const { source, problems } = parseSource(file.path, text);
-  if (source === null) return { id: file.name, before, base: { ...base, text }, checked: null, problems };
-  const checked = await checkUnit(main, unitOf(main, source, [], source.value, file.name), deps);
-  const written = withId(file.name, source.value);
-  return {
-    id: file.name,
-    before,
-    base: { ...base, text, written },
-    checked,
-    problems: [...problems, ...checked.problems],
-  };
-}
-
-/** Checks a tenant whose text is the same, because what lies beneath it has changed. */
-async function recheck(
-  main: Source,
-  unit: Unit,
-  all: ReadonlyMap<string, Unit> | undefined,
-  deps: LoadDeps,
-): Promise<Candidate> {
-  const before = all?.get(unit.id);
-  const file = { name: unit.id, path: unit.file };
-  if (!unit.inMain && (unit.written === null || unit.text === "")) {
-    return await checkFile(main, file, unit.text === "" ? new Error("it could not be read") : unit.text, before, deps);
-  }
-  const value = unit.written ?? {};
-  const tenant: TenantUnit = unit.inMain
-    ? unitOf(main, main, unit.base, value, null)
-    : unitOf(main, valueSource(unit.file, value), [], value, unit.id);
-  const checked = await checkUnit(main, tenant, deps);
-  // Only problems need lines, and only the text has them.
-  if (checked.problems.length > 0 && !unit.inMain) return await checkFile(main, file, unit.text, before, deps);
-  return { id: unit.id, before, base: unit, checked, problems: checked.problems };
-}
-
-function withId(id: string, value: Readonly<Record<string, unknown>>): JsonObject {
-  return (value["id"] === undefined ? { id, ...value } : value) as JsonObject;
-}
-
-/** Whoever has an address keeps it; of those that want a new one the first gets it. */
-function settleAddresses(all: {
-  readonly candidates: readonly Candidate[];
-  readonly removed: ReadonlySet<string>;
-  readonly mainHeld: readonly HeldAddress[] | null;
-  readonly source: Source;
-  readonly inForce: InForce | null;
-}): void {
-  const { candidates, removed, mainHeld, source, inForce } = all;
-  const released = new Set([...removed].map(ownerOf));
-  if (mainHeld !== null) released.add(MAIN_OWNER);
-  for (const { id, problems } of candidates) if (problems.length === 0) released.add(ownerOf(id));
-  for (let isSettled = false; !isSettled;) {
-    isSettled = true;
-    const fresh = new AddressIndex();
-    const take = (owner: string, claims: readonly ListenClaim[]): Problem[] =>
-      claims.flatMap((claim) => {
-        const holder = fresh.holderOf(claim.address) ?? inForce?.addresses.holderOf(claim.address, released);
-        if (holder !== undefined) return [collisionProblem(claim, holder)];
-        fresh.add(heldOf(owner, claim));
-        return [];
-      });
-    if (mainHeld !== null) {
-      const problems = take(MAIN_OWNER, claimsOfMain(outlineOf(source, [])));
-      if (problems.length > 0) throw new ConfigError(problems);
-    }
-    for (const candidate of candidates) {
-      if (candidate.problems.length > 0) continue;
-      const problems = take(ownerOf(candidate.id), candidate.checked?.claims ?? []);
-      if (problems.length === 0) continue;
-      if (candidate.base.inMain) throw new ConfigError(problems);
-      candidate.problems = problems;
-      // It keeps what it has: everybody is held against that once more.
-      released.delete(ownerOf(candidate.id));
-      isSettled = false;
-      break;
-    }
-  }
-}
-
-function heldOf(owner: string, { address, who, place }: ListenClaim): HeldAddress {
-  return { address, owner, who, at: place.source.file };
-}
-
-function unitFrom({ id, before, base, checked, problems }: Candidate): Unit {
-  const unit = { ...base, problems, running: before?.running ?? null };
-  if (problems.length > 0 || checked?.config === null || checked?.config === undefined || base.written === null) {
-    return unit;
-  }
-  const { config, names, claims } = checked;
-  return {
-    ...unit,
-    problems: [],
-    running: {
-      written: base.written,
-      plan: compileTenant(config, names),
-      hasNames: names.hosts.size > 0,
-      held: claims.map((claim) => heldOf(ownerOf(id), claim)),
-    },
-  };
 }
 
 function duplicate(file: TenantFile, mainPath: string): Problem {

@@ -5,7 +5,7 @@
  */
 
 import type { EventView, Json } from "../admin/control.ts";
-import type { AppliedChange } from "./control_plane.ts";
+import type { AppliedChange } from "./control_deps.ts";
 import type { ReloadReport } from "./reload.ts";
 
 /** Events that are kept for those who come back. */

@@ -8,7 +8,7 @@
 import { digestOf } from "../config/mod.ts";
 import type { Log } from "../log.ts";
 import type { GenerationView } from "../admin/control.ts";
-import type { AppliedChange, FileChange } from "./control_plane.ts";
+import type { AppliedChange, FileChange } from "./control_deps.ts";
 import type { StateFolder } from "./state_folder.ts";
 
 /** Generations that are kept, and characters of file texts that they may hold together. */

@@ -6,15 +6,8 @@
 
 export { type AdminControlDeps, createAdminControl } from "./admin_control.ts";
 export { Audit } from "./audit.ts";
-export {
-  type AppliedChange,
-  type ControlDeps,
-  ControlPlane,
-  type FileChange,
-  type PreparedSettings,
-  type ReloadRequest,
-  type Settings,
-} from "./control_plane.ts";
+export type { AppliedChange, ControlDeps, FileChange, PreparedSettings, Settings } from "./control_deps.ts";
+export { ControlPlane, type ReloadRequest } from "./control_plane.ts";
 export type { DataPlane } from "./data_plane.ts";
 export type { Evaluation } from "./evaluate.ts";
 export { Events } from "./events.ts";

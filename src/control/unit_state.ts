@@ -4,7 +4,16 @@
  * @module
  */
 
-import type { HeldAddress, MainConfig, Path, Problem, ProcessPlan, Source, TenantPlan } from "../config/mod.ts";
+import type {
+  HeldAddress,
+  ListenClaim,
+  MainConfig,
+  Path,
+  Problem,
+  ProcessPlan,
+  Source,
+  TenantPlan,
+} from "../config/mod.ts";
 import type { JsonObject } from "../admin/control.ts";
 
 /** The main file as it is in force. */
@@ -55,3 +64,8 @@ export function ownerOf(id: string): string {
 
 /** Who owns the main file's addresses in the index. */
 export const MAIN_OWNER = "main";
+
+/** An address as its owner has it. */
+export function heldOf(owner: string, { address, who, place }: ListenClaim): HeldAddress {
+  return { address, owner, who, at: place.source.file };
+}

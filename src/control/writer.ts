@@ -19,7 +19,8 @@ import {
 } from "../config/mod.ts";
 import { type Change, ControlError } from "../admin/control.ts";
 import { DataPlaneError } from "../ffi/mod.ts";
-import type { ControlPlane, FileChange } from "./control_plane.ts";
+import type { FileChange } from "./control_deps.ts";
+import type { ControlPlane } from "./control_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { faultsOf, invalid } from "./faults.ts";

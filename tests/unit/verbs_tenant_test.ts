@@ -4,7 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import { parse } from "yaml";
 import type { JsonObject } from "../../src/admin/control.ts";
 import { DataPlaneError } from "../../src/ffi/mod.ts";
-import { liveSession, MAIN, tenantText } from "./control_fixture.ts";
+import { liveSession, tenantText } from "./control_fixture.ts";
 import { ACME, ADMIN, refusalOf, VerbsBench, VIEWER } from "./verbs_fixture.ts";
 
 const as = { actor: ADMIN };

@@ -16,22 +16,12 @@ class Bench {
   readonly ended: Promise<void>;
 
   constructor() {
-    const bench = this;
     const events: FileEvents = {
       close: () => {
         this.#isClosed = true;
         this.#wake.resolve();
       },
-      async *[Symbol.asyncIterator]() {
-        while (!bench.#isClosed) {
-          const event = bench.#events.shift();
-          if (event !== undefined) yield event;
-          else {
-            await bench.#wake.promise;
-            bench.#wake = Promise.withResolvers();
-          }
-        }
-      },
+      [Symbol.asyncIterator]: () => this.#follow(),
     };
     const sleep = (_ms: number, signal: AbortSignal) =>
       new Promise<void>((resolve) => {
@@ -43,6 +33,17 @@ class Bench {
       return events;
     };
     this.ended = watchFiles(WATCHED, { open, sleep }, (touched) => void this.seen.push(touched), this.#stop.signal);
+  }
+
+  async *#follow() {
+    while (!this.#isClosed) {
+      const event = this.#events.shift();
+      if (event !== undefined) yield event;
+      else {
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers();
+      }
+    }
   }
 
   async happen(...paths: string[]): Promise<void> {
