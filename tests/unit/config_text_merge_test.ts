@@ -56,6 +56,8 @@ Deno.test("text merge: a scalar that changes costs its line and no other", () =>
     assert(line.test(gone[0] ?? ""), gone[0]);
     const comment = gone[0]?.match(/#.*$/)?.[0] ?? "";
     assertStringIncludes(come[0] ?? "", comment);
+    const blanks = (text = "") => text.replace(/[^ ]+/g, "x");
+    assertEquals(blanks(come[0]), blanks(gone[0]), "blanks stay as they are");
   }
 });
 
