@@ -73,8 +73,15 @@ const token = z.strictObject({
   tenant: id().optional().describe("The tenant of a token with role tenant."),
 });
 
+const hostName = text(
+  /^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/,
+  "a host name such as proxy.example or *.example, without port",
+  "write the name by which the admin API is asked for",
+);
+
 const admin = z.strictObject({
   listen: listenAddress().prefault("127.0.0.1:9900").describe("Where the admin API listens."),
+  hosts: z.array(hostName).prefault([]).describe("Further names that lead to it; others in Host are refused."),
   tokens: z.array(token).prefault([]).describe("Who may use it."),
   tls: z.strictObject({
     cert: filePath().describe("Certificate chain, PEM."),

@@ -96,5 +96,5 @@ function settingsOf({ admin }: MainState["config"], { path, insecure }: AdminPor
     key: besideMain(tls.key),
     ...(tls.client_ca === undefined ? {} : { clientCa: besideMain(tls.client_ca) }),
   };
-  return { address, tokens, insecure, ...(files === undefined ? {} : { tls: files }) };
+  return { address, tokens, hosts: admin.hosts, insecure, ...(files === undefined ? {} : { tls: files }) };
 }

@@ -1,6 +1,7 @@
 /** The admin API of a running proxy: real objects, real sessions, real files; every answer as the document declares. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { AdminClient, adminConfig, adminUrl, TOKEN } from "../helpers/admin_process.ts";
+import { adminAddress, AdminClient, adminConfig, adminUrl, TOKEN } from "../helpers/admin_process.ts";
+import { formatAddress, freePort, ownLoopback } from "../helpers/address.ts";
 import { echo } from "../helpers/behaviours.ts";
 import { tenantWith } from "../helpers/config.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -189,6 +190,40 @@ e2e("admin: events of a running process, and those that were missed", async (wor
   const { id, kind } = JSON.parse(/data: (.*)/.exec(text)![1]!);
   assertMatch(text, new RegExp(`id: ${id}\nevent: ${kind}\n`));
   await reader.cancel();
+});
+
+e2e("admin: names of admin.hosts lead here, and a reload moves the port", async (world) => {
+  const sluice = await world.sluice(adminConfig([], { hosts: ["proxy.example"] }));
+  const first = adminAddress(sluice);
+  const ask = async (address: string, host: string) => {
+    const [hostname = "", port] = address.split(":");
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    const text = `GET /v1/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    await connection.write(new TextEncoder().encode(text));
+    return (await new Response(connection.readable).text()).split("\r\n")[0];
+  };
+  assertEquals(await ask(first, "proxy.example:80"), "HTTP/1.1 200 OK");
+  assertEquals(await ask(first, "evil.example"), "HTTP/1.1 421 Misdirected Request");
+  const host = ownLoopback();
+  const second = formatAddress(host, freePort(host));
+  await sluice.reload(adminConfig([], { listen: second }));
+  assertEquals(await ask(second, second), "HTTP/1.1 200 OK");
+  await eventually(async () => !(await world.accepts(first)), { what: "the end of the old port" });
+  const holder = await world.backend(echo);
+  await sluice.reloadRefused(adminConfig([], { listen: holder.address }));
+  assertEquals(await ask(second, second), "HTTP/1.1 200 OK");
+});
+
+e2e("admin: on a unix socket nobody needs a token but the owner has the file", async (world) => {
+  const path = `${await world.tempDir()}/admin.sock`;
+  const sluice = await world.sluice(adminConfig([], { listen: `unix:${path}`, tokens: [] }));
+  assertEquals(adminAddress(sluice), `unix:${path}`);
+  assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+  const args = ["-sS", "--unix-socket", path, "http://sluice/v1/status"];
+  const { stdout } = await new Deno.Command("curl", { args }).output();
+  assertEquals(JSON.parse(new TextDecoder().decode(stdout)).generation, 1);
+  await sluice.stop();
+  assertEquals(await Deno.stat(path).then(() => true, () => false), false);
 });
 
 e2e("admin: a port that is taken, and a port that would be open to everybody, end the start", async (world) => {
