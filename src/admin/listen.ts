@@ -32,12 +32,20 @@ export interface PortLimits {
   readonly requestMs: number;
   /** A connection without a request is closed after, ms. */
   readonly idleMs: number;
+  /** A client that takes nothing of an answer for so long is gone, ms. */
+  readonly stallMs: number;
   /** Connections at once. */
   readonly connections: number;
 }
 
 /** What is used unless a test says otherwise. */
-export const PORT_LIMITS: PortLimits = { headersMs: 10_000, requestMs: 300_000, idleMs: 10_000, connections: 1_000 };
+export const PORT_LIMITS: PortLimits = {
+  headersMs: 10_000,
+  requestMs: 300_000,
+  idleMs: 10_000,
+  stallMs: 60_000,
+  connections: 1_000,
+};
 
 /** Most bytes of a request's line and headers. */
 const HEADER_BYTES = 16 * 1024;

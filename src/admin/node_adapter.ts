@@ -12,15 +12,18 @@ import { PROBLEM_TYPE, problemBody } from "./problem.ts";
 /** Answers a request. */
 export type Fetch = (request: Request, bindings: AdminEnv["Bindings"]) => Response | Promise<Response>;
 
-/** A client that takes nothing of an answer for so long is gone, ms. */
-const STALLED_MS = 60_000;
 /** What is read of a body that is not wanted, so that the answer arrives before the end: bytes and ms. */
 const LINGER_BYTES = 1024 * 1024;
 const LINGER_MS = 1_000;
 
-/** A handler for `node:http` and `node:https`. */
+/**
+ * A handler for `node:http` and `node:https`.
+ *
+ * @param stallMs a client that takes nothing of an answer for so long is gone
+ */
 export function nodeHandler(
   fetch: Fetch,
+  stallMs: number,
   bindingsOf: (request: IncomingMessage) => AdminEnv["Bindings"],
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
   return (incoming, outgoing) => {
@@ -34,7 +37,10 @@ export function nodeHandler(
       ? Promise.resolve(badRequest())
       : Promise.resolve().then(() => fetch(request, bindingsOf(incoming)));
     answered
-      .then((response) => send(response, incoming, outgoing, gone.signal))
+      .then((response) => {
+        outgoing.socket?.setTimeout(stallMs);
+        return send(response, incoming, outgoing, gone.signal);
+      })
       .catch(() => void outgoing.destroy());
   };
 }
@@ -82,8 +88,14 @@ function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffe
         controller.enqueue(new Uint8Array(chunk));
         if ((controller.desiredSize ?? 0) <= 0) incoming.pause();
       });
-      incoming.once("end", () => controller.close());
-      incoming.once("error", (error) => controller.error(error));
+      let isOver = false;
+      const end = (finish: () => void) => {
+        if (!isOver) finish();
+        isOver = true;
+      };
+      incoming.once("end", () => end(() => controller.close()));
+      incoming.once("error", (error) => end(() => controller.error(error)));
+      incoming.once("close", () => end(() => controller.error(new Error("the client is gone"))));
       incoming.pause();
     },
     pull: () => void incoming.resume(),
@@ -97,7 +109,6 @@ async function send(
   outgoing: ServerResponse,
   gone: AbortSignal,
 ): Promise<void> {
-  outgoing.socket?.setTimeout(STALLED_MS);
   const isUnread = !incoming.complete && hasBody(incoming);
   const headers: [string, string][] = [...response.headers];
   if (isUnread) headers.push(["connection", "close"]);

@@ -154,7 +154,7 @@ export class AdminServer implements AsyncDisposable {
   }
 
   #handle(server: ListeningServer): void {
-    server.on("request", nodeHandler(this.#fetch, bindingsOf));
+    server.on("request", nodeHandler(this.#fetch, this.#limits.stallMs, bindingsOf));
   }
 
   #retire(running: Running): void {

@@ -119,6 +119,30 @@ Deno.test("admin port: who is slow with headers, a body, or a first byte is let 
   assertEquals(port.control.calls, []);
 });
 
+Deno.test("admin port: idle connections are closed, requests that wait are not", async () => {
+  await using port = await Port.open(TCP, { idleMs: 200, stallMs: 200 });
+  const idle = await talk(port, "GET /v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  assertMatch(idle, /^HTTP\/1\.1 200 /);
+  port.control.sessionList.push({ session: "x", tenant: "acme", client: "192.0.2.1" });
+  const waited = await fetch(port.url("/v1/tenants/acme/drain?wait=800ms"), { method: "POST", headers: AUTH });
+  assertEquals(waited.headers.get("Sluice-Sessions"), "1");
+  await waited.text();
+});
+
+Deno.test("admin port: who does not read an answer is let go", async () => {
+  await using port = await Port.open(TCP, { stallMs: 300, connections: 1 });
+  const labels = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`k${index}`, "v".repeat(200_000)]));
+  port.control.tenants.set("big", tenantOf("big", { labels }));
+  const connection = await port.connect();
+  await connection.write(
+    encode(`GET /v1/tenants/big HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${AUTH.Authorization}\r\n\r\n`),
+  );
+  await eventually(async () => (await (await fetch(port.url("/v1/live"))).json()).status === "live", {
+    what: "the end of the connection that is not read",
+  });
+  connection.close();
+});
+
 Deno.test("admin port: an endless body is answered, and not read on", async () => {
   await using port = await Port.open();
   for (
