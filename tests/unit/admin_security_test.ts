@@ -136,6 +136,24 @@ Deno.test("admin security: a tenant's events carry nothing of others", async () 
   assertEquals(bench.control.listeners.size, 0);
 });
 
+Deno.test("admin security: events hide hashes of tokens", async () => {
+  const bench = new AdminBench();
+  const hash = sha256("ops-token");
+  const changes = [
+    { op: "replace", path: "/admin/tokens/0/sha256", from: hash, to: hash },
+    { op: "add", path: "/admin/tokens/1", to: { name: "x", sha256: hash } },
+  ];
+  bench.control.emit({ id: 1, at: "t", kind: "config", tenant: null, data: { changes } });
+  const response = await bench.app.request("/v1/events", {
+    headers: { Host: "localhost", Authorization: "Bearer eyes-token", "Last-Event-ID": "0" },
+  }, {});
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("event: config")) text += (await reader.read()).value;
+  await reader.cancel();
+  assert(!text.includes(hash) && text.includes("/admin/tokens/1"), text);
+});
+
 Deno.test("admin security: guessing is slowed by source, and the others are let in", async () => {
   const bench = new AdminBench();
   const guess = (source: string, token: string) =>

@@ -10,6 +10,7 @@ import { eventStream } from "../event_stream.ts";
 import { type AdminApp, operation } from "../operation.ts";
 import { Problem } from "../problem.ts";
 import { tenant as tenantQuery } from "../query.ts";
+import { redactObject } from "../redact.ts";
 import { tenantInScope } from "../scope.ts";
 
 /** Puts the route on. */
@@ -29,7 +30,8 @@ export function eventRoutes(app: AdminApp, { control, sleep, stopping }: AdminDe
     const stream = eventStream({
       subscribe: (listener) =>
         control.subscribe(afterId, (event) => {
-          if (tenant === undefined || event.tenant === tenant) listener(event);
+          if (tenant !== undefined && event.tenant !== tenant) return;
+          listener({ ...event, data: redactObject(event.data) });
         }),
       sleep,
       ended: stopping,
