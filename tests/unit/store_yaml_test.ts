@@ -19,8 +19,7 @@ tenants:
 
 Deno.test("store yaml: a value changes where it stands, its comment stays", () => {
   const edited = editYaml(TEXT, [{ path: ["tenants", 0, "labels", "plan"], value: "silver" }]);
-  const words = (text: string) => text.replace(/\s+/g, " ");
-  assertEquals(words(edited), words(TEXT.replace("gold", "silver")));
+  assertEquals(edited, TEXT.replace("gold", "silver"));
 });
 
 Deno.test("store yaml: a whole map in place of another changes only what differs", () => {
@@ -102,4 +101,46 @@ Deno.test("store yaml: texts that YAML would read as something else are quoted",
     assertEquals(parse(editYaml("a: plain\n", [{ path: ["a"], value }])), { a: value });
     assertEquals(parse(editYaml("a: plain\n", [{ path: ["b"], value }])), { a: "plain", b: value });
   }
+});
+
+Deno.test("store yaml: lines that say the same stay as they are, blanks and all", () => {
+  const text = `# top
+version:   1     # the format
+
+tenants:
+
+   - id:   acme   # who
+     labels: {plan: gold,   team: "7"}     # two
+
+     listeners:
+        - {id: a,  address: "127.0.0.1:1"}
+
+        # the second
+        - {id: b,  address: "127.0.0.1:2"}   # spare
+   - id: globex
+
+
+# the end`;
+  const [acme] = parse(text).tenants;
+  const cases: [unknown, string][] = [
+    [{ ...acme, labels: { plan: "gold", team: "8" } }, text.replace('"7"', '"8"')],
+    [
+      { ...acme, listeners: [acme.listeners[0], { id: "b", address: "127.0.0.1:3" }] },
+      text.replace("127.0.0.1:2", "127.0.0.1:3"),
+    ],
+  ];
+  for (const [value, expected] of cases) assertEquals(editYaml(text, [{ path: ["tenants", 0], value }]), expected);
+});
+
+Deno.test("store yaml: entries are added and taken out without a touch of the others", () => {
+  const text = "a:   1 # one\nlist:\n  - id: x\n    n:  1\n  - id: y   # why\nz: { q: 1,  r: 2 }";
+  const value = parse(text);
+  assertEquals(
+    editYaml(text, [{ path: [], value: { ...value, more: { b: true, c: [] } } }]).trimEnd(),
+    `${text}\nmore:\n  b: true\n  c: []`,
+  );
+  assertEquals(editYaml(text, [{ path: ["list", 2], value: { id: "w" } }]), text.replace("why\n", "why\n  - id: w\n"));
+  assertEquals(editYaml(text, [{ path: ["list", 0], value: undefined }]), text.replace("  - id: x\n    n:  1\n", ""));
+  assertEquals(editYaml(text, [{ path: ["a"], value: undefined }]), text.replace("a:   1 # one\n", ""));
+  assertEquals(editYaml(text, [{ path: ["a"], value: { b: 1 } }]).endsWith(text.slice(text.indexOf("list:"))), true);
 });
