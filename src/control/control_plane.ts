@@ -8,7 +8,7 @@
  * @module
  */
 
-import { isEmptyChange, type LoadDeps, type Plan, type PlanChange } from "../config/mod.ts";
+import { formatProblem, isEmptyChange, type LoadDeps, type Plan, type PlanChange } from "../config/mod.ts";
 import type { Change } from "../admin/control.ts";
 import { DataPlaneError, type EngineStatus } from "../ffi/mod.ts";
 import type { AppliedChange, ControlDeps, FileChange } from "./control_deps.ts";
@@ -17,7 +17,7 @@ import { Queue } from "./queue.ts";
 import { readAll, readSome } from "./read_files.ts";
 import type { BoundAddress } from "./read_model.ts";
 import { ConfigError, errorsOf, type ReloadReport } from "./reload.ts";
-import { frozen, logEvaluation, logProblems, warnOfFixed } from "./report.ts";
+import { frozen, logProblems, logWrong, newlyWrong, warnOfFixed } from "./report.ts";
 import { ControlState } from "./state.ts";
 import type { MainState, Unit } from "./unit_state.ts";
 
@@ -110,7 +110,7 @@ export class ControlPlane {
   start(first: Evaluation, generation = 1): void {
     if (this.#state.isThere) throw new TypeError("Cannot start: the control plane must be new: it has been started");
     this.#apply(first, generation, false);
-    logEvaluation(first, this.#deps.log);
+    logWrong(newlyWrong({ ...first, units: this.units }, new Map()), this.strays, this.#deps.log);
   }
 
   /**
@@ -252,48 +252,56 @@ export class ControlPlane {
     // Also of an unchanged configuration: a rotated file is let go.
     const prepared = by !== "watch" || evaluation.isMainNew ? await settings.prepare(evaluation.main.config) : null;
     const config = this.config;
-    const changes = this.changesOf(evaluation);
+    const unitsBefore = new Map([...evaluation.units.keys()].flatMap((id) => {
+      const unit = this.units.get(id);
+      return unit === undefined ? [] : [[id, unit] as const];
+    }));
+    const straysBefore = this.strays;
     const files = this.#state.filesOf(evaluation, path);
-    let applied: Evaluation;
+    let applied;
     try {
       if (this.#isDraining) throw new Error("Cannot reload: the process must not be stopping: it is");
-      const isEmpty = isEmptyChange(this.planChangeOf(evaluation));
-      applied = this.#apply(evaluation, changes.length > 0 || !isEmpty ? this.#generation + 1 : this.#generation, true);
+      applied = this.#apply(evaluation, this.#generation + 1, true);
     } catch (error) {
       prepared?.discard();
       throw error;
     }
     prepared?.commit();
-    logEvaluation(applied, log);
+    // Whoever asks is told of all that is wrong; a look at what has changed tells what is news.
+    const wrong = newlyWrong(applied.evaluation, by === "watch" ? unitsBefore : new Map());
+    const strays = [...this.strays].filter(([file]) => by !== "watch" || !straysBefore.has(file));
+    logWrong(wrong, new Map(strays), log);
     warnOfFixed(config, this.config, log);
     if (this.#generation > before || files.length > 0) {
-      this.#tell({ generation: this.#generation, by, changes: applied === evaluation ? changes : [], files });
+      this.#tell({ generation: this.#generation, by, changes: applied.changes, files });
     }
-    const errors = [...applied.units.values()].flatMap((unit) => errorsOf(new ConfigError(unit.problems)))
-      .filter((sentence) => sentence !== "");
+    const errors = wrong.flatMap(({ problems }) => problems.map(formatProblem));
     return { changed: this.#generation > before, errors };
   }
 
   /** Tells the data plane; a tenant's file whose addresses cannot be bound freezes that tenant alone. */
-  #apply(evaluation: Evaluation, generation: number, isReload: boolean): Evaluation {
+  #apply(
+    evaluation: Evaluation,
+    generation: number,
+    isReload: boolean,
+  ): { readonly evaluation: Evaluation; readonly changes: readonly Change[] } {
     for (let tried = evaluation;;) {
-      const before = this.#state.isThere ? this.#state : null;
-      const change = changeOf(tried, before);
+      const change = changeOf(tried, isReload ? this.#state : null);
+      const changes = isReload ? this.changesOf(tried) : [];
+      const isEmpty = isReload && isEmptyChange(change);
       try {
-        if (!isEmptyChange(change) || before === null) this.#deps.dataPlane.apply(change, generation);
+        if (!isEmpty) this.#deps.dataPlane.apply(change, generation);
       } catch (error) {
         const id = error instanceof DataPlaneError && error.code === "E_BIND" ? error.subject.tenant : undefined;
         const unit = id === undefined ? undefined : tried.units.get(id);
         if (unit === undefined || unit.inMain || !(error instanceof Error)) throw error;
-        tried = {
-          ...tried,
-          units: new Map([...tried.units, [unit.id, frozen(unit, this.units.get(unit.id), error)]]),
-        };
+        const units = new Map([...tried.units, [unit.id, frozen(unit, this.units.get(unit.id), error)]]);
+        tried = { ...tried, units };
         continue;
       }
-      this.#generation = generation;
+      if (!isEmpty || changes.length > 0) this.#generation = generation;
       this.#take(tried, change, isReload);
-      return tried;
+      return { evaluation: tried, changes };
     }
   }
 

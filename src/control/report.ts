@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Problem } from "../config/mod.ts";
+import { type Problem, sameValue } from "../config/mod.ts";
 import type { Log } from "../log.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { MainState, Unit } from "./unit_state.ts";
@@ -17,10 +17,16 @@ export function logProblems(problems: readonly Problem[], log: Log, fields: { te
   }
 }
 
-/** The problems of the tenants of an evaluation, and what becomes of each tenant. */
-export function logEvaluation({ units, strays }: Evaluation, log: Log): void {
-  for (const unit of units.values()) {
-    if (unit.problems.length === 0) continue;
+/** The tenants of an evaluation that are wrong, and not in the same way as before. */
+export function newlyWrong({ units }: Evaluation, before: ReadonlyMap<string, Unit>): Unit[] {
+  return [...units.values()].filter(({ id, problems }) =>
+    problems.length > 0 && !sameValue(before.get(id)?.problems, problems)
+  );
+}
+
+/** The problems of tenants, and what becomes of each; and of files that cannot be a tenant's. */
+export function logWrong(units: readonly Unit[], strays: Evaluation["strays"], log: Log): void {
+  for (const unit of units) {
     logProblems(unit.problems, log, { tenant: unit.id });
     const fate = unit.running === null ? "the tenant stays out" : "the tenant's last good version goes on";
     log.error(fate, { tenant: unit.id, file: unit.file });
