@@ -16,17 +16,30 @@ export const serveCommand: Command = {
   description:
     "Binds every address of the configuration and forwards until SIGTERM or SIGINT. Prints one line for each\n" +
     "bound address and then a line that starts with `ready`.\n\n" +
-    "SIGHUP reads the configuration again; sessions go on, and a configuration that is wrong changes nothing.\n" +
+    "Edits of the configuration's files take effect by themselves (watch: false turns that off), and SIGHUP reads all\n" +
+    "of them again; sessions go on. A main file that is wrong changes nothing; a tenant's file that is wrong leaves\n" +
+    "that tenant as it was, or out.\n" +
     "SIGTERM and SIGINT stop accepting, let sessions run for shutdown.grace, close the rest and exit with 0;\n" +
     "a second one ends at once, with exit code 1.",
-  flags: [CONFIG_FLAG],
+  flags: [
+    CONFIG_FLAG,
+    { name: "insecure", summary: "let everybody on this machine use an admin API on loopback that has no tokens" },
+  ],
   needs: ["ffi", "net", "run", "write"],
-  run: async (args, io) => await serveFile(await defaultConfigPath(args.values.get("config")), io),
+  run: async (args, io) => {
+    const path = await defaultConfigPath(args.values.get("config"));
+    return await serveFile(path, io, {}, { insecure: args.switches.has("insecure") });
+  },
 };
 
 /** Serves a configuration with everything real; resolves with the exit code. */
-export async function serveFile(path: string, io: Io, hooks: HostHooks = {}): Promise<number> {
-  const deps = systemHostDeps(io, systemLoadDeps(), libraryPath(Deno.env.get("SLUICE_LIBRARY")));
+export async function serveFile(
+  path: string,
+  io: Io,
+  hooks: HostHooks = {},
+  options: { readonly insecure: boolean } = { insecure: false },
+): Promise<number> {
+  const deps = { ...systemHostDeps(io, systemLoadDeps(), libraryPath(Deno.env.get("SLUICE_LIBRARY"))), ...options };
   return await runHost(path, deps, {
     onReady: (running) => {
       const { control: { plan }, workers, log } = running;
