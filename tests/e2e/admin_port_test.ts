@@ -86,6 +86,29 @@ Deno.test("admin port: requests pass, with bodies and answers of any size", asyn
   );
 });
 
+Deno.test("admin port: a body that nobody reads does not disturb the next request", async () => {
+  await using port = await Port.open();
+  const connection = await port.connect();
+  for (const size of [2, 100_000]) {
+    const post = `POST /v1/tenants/acme/enable HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${AUTH.Authorization}\r\n`;
+    await connection.write(encode(`${post}Content-Length: ${size}\r\n\r\n`));
+    if (size === 2) {
+      await connection.write(encode("{}"));
+      await eventually(() => port.control.calls.length === 1);
+      const buffer = new Uint8Array(65_536);
+      assertStringIncludes(new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0)), " 200 ");
+    }
+  }
+  assertMatch(
+    await within(readAll(connection), "the end of the connection"),
+    /^HTTP\/1\.1 200 [\s\S]*connection: close/i,
+  );
+  for (let turn = 0; turn < 20; turn++) {
+    const response = await fetch(port.url("/v1/tenants/acme/enable"), { method: "POST", headers: AUTH, body: "{}" });
+    assertEquals((await response.json()).enabled, true);
+  }
+});
+
 Deno.test("admin port: raw requests that are no requests are refused", async () => {
   await using port = await Port.open();
   const refused = [

@@ -63,9 +63,16 @@ export function sessionRoutes(app: AdminApp, deps: AdminDeps): void {
     reach: "scoped",
     query: { ...sessionFilter, ...dryRun },
     problems: [404],
-    answers: { 200: { description: "How many.", content: { "application/json": DRY_RUN_OR_CLOSED } } },
+    answers: {
+      200: {
+        description: "How many.",
+        content: { "application/json": DRY_RUN_OR_CLOSED },
+        headers: ["Sluice-Generation"],
+      },
+    },
   }, (context, { actor, query }) => {
     const filter = filterOf(actor, query);
+    context.header("Sluice-Generation", String(control.status().generation));
     if (!query.dry_run) return context.json({ closed: control.killSessions(filter, actor) });
     return context.json({ changes: [], sessions: { kept: 0, drained: countSessions(deps, filter) } });
   });
@@ -90,10 +97,11 @@ export function sessionRoutes(app: AdminApp, deps: AdminDeps): void {
     query: dryRun,
     answers: {
       200: { description: "What a dry run found.", content: { "application/json": dryRunSchema } },
-      204: { description: "It is closed." },
+      204: { description: "It is closed.", headers: ["Sluice-Generation"] },
     },
   }, (context, { actor, params: { session }, query }) => {
     visible(actor, session);
+    context.header("Sluice-Generation", String(control.status().generation));
     if (query.dry_run) return context.json({ changes: [], sessions: { kept: 0, drained: 1 } });
     if (!control.killSession(session, actor)) throw notFound();
     return context.body(null, 204);
