@@ -16,7 +16,7 @@ import { changeOf, evaluate, type Evaluation, type FilesRead, type InForce } fro
 import { Queue } from "./queue.ts";
 import { readAll, readSome } from "./read_files.ts";
 import type { BoundAddress } from "./read_model.ts";
-import { ConfigError, errorsOf, type ReloadReport } from "./reload.ts";
+import { ConfigError, errorsOf, type ReloadReport, SettingsError } from "./reload.ts";
 import { frozen, logProblems, logWrong, newlyWrong, warnOfFixed } from "./report.ts";
 import { ControlState } from "./state.ts";
 import type { MainState, Unit } from "./unit_state.ts";
@@ -155,12 +155,18 @@ export class ControlPlane {
    * is told to go back. Called from a task of the queue.
    *
    * @throws {DataPlaneError} when the data plane refuses; then nothing has changed
+   * @throws {SettingsError} when a log or the admin API's port cannot be opened; then nothing has changed
    */
   async commit(
     evaluation: Evaluation,
     write: { by: string; files: readonly FileChange[]; before?: PlanChange; persist(): Promise<void> },
   ): Promise<AppliedChange> {
-    const prepared = evaluation.isMainNew ? await this.#deps.settings.prepare(evaluation.main.config) : null;
+    const { settings } = this.#deps;
+    const prepared = evaluation.isMainNew
+      ? await settings.prepare(evaluation.main.config).catch((cause: Error) => {
+        throw new SettingsError(cause.message, { cause });
+      })
+      : null;
     const changes = this.changesOf(evaluation);
     const change = this.planChangeOf(evaluation);
     const back = this.#state.wayBack(change);

@@ -17,6 +17,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** Says that what a configuration names beside the data plane cannot be opened: a log, the admin API's port. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
 /** How a reload went. */
 export interface ReloadReport {
   /** Unix time in ms. */

@@ -24,7 +24,7 @@ import type { ControlPlane } from "./control_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { faultsOf, invalid } from "./faults.ts";
-import { ConfigError } from "./reload.ts";
+import { ConfigError, SettingsError } from "./reload.ts";
 
 /** What writing works with. */
 export interface WriterDeps {
@@ -70,7 +70,11 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
   const sessions = countSessions(evaluation, change, deps);
   if (request.dryRun) return { generation: control.generation, changes, sessions };
 
-  const staged = await StagedFiles.stage(request.files, store);
+  const unwritten = (cause: Error): never => {
+    if (cause instanceof FileChangedError) throw conflict(`${cause.message}; reload first`, cause);
+    throw refused(`Cannot ${request.what}: its file must be writable: ${cause.message}`, cause);
+  };
+  const staged = await StagedFiles.stage(request.files, store).catch(unwritten);
   let applied;
   try {
     const first = drainFirst(change, request.drainMs, deps);
@@ -78,13 +82,11 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
       by: request.by,
       files: before,
       ...(first === null ? {} : { before: first }),
-      persist: () => staged.commit(),
+      persist: () => staged.commit().catch(unwritten),
     });
   } catch (error) {
     await staged.discard();
-    if (error instanceof FileChangedError) throw conflict(`${error.message}; reload first`, error);
-    if (!(error instanceof DataPlaneError)) throw error;
-    throw new ControlError("refused", error.message, [{ pointer: "", detail: error.message }], { cause: error });
+    throw error instanceof DataPlaneError || error instanceof SettingsError ? refused(error.message, error) : error;
   }
   return { generation: applied.generation, changes, sessions };
 }
@@ -141,6 +143,10 @@ async function readBefore({ files, what }: WriteRequest, { control, store, path:
     }
     return { path, before, after: text };
   }));
+}
+
+function refused(message: string, cause: Error): ControlError {
+  return new ControlError("refused", message, [{ pointer: "", detail: message }], { cause });
 }
 
 function conflict(message: string, cause?: Error): ControlError {

@@ -76,8 +76,8 @@ describe("replaceConfig", () => {
     bench.settingsFailure = new Error("Cannot open the access log");
     const texts = [...bench.files.texts];
     const sent = { ...value, shutdown: { grace: "5s" } };
-    const failed = await verbs.replaceConfig({ value: sent }, { ...as, ifMatch: etag }).then(() => "", String);
-    assertStringIncludes(failed, "access log");
+    const failed = await refusalOf("refused", () => verbs.replaceConfig({ value: sent }, { ...as, ifMatch: etag }));
+    assertStringIncludes(failed.message, "access log");
     assertEquals([...bench.files.texts], texts);
   });
 });

@@ -179,8 +179,8 @@ describe("edit", () => {
     const { bench, verbs } = await VerbsBench.standard();
     const before = bench.tenantFile("acme");
     bench.files.failAt = "rename";
-    const failed = await verbs.edit(acme, { kind: "put", value: FRESH }, as).then(() => null, (error: Error) => error);
-    assertEquals(failed?.message, "cannot rename /etc/t/acme.yaml");
+    const failed = await refusalOf("refused", () => verbs.edit(acme, { kind: "put", value: FRESH }, as));
+    assertStringIncludes(failed.message, "cannot rename /etc/t/acme.yaml");
     assertEquals(bench.tenantFile("acme"), before);
     const [there, back] = bench.dataPlane.applied.slice(-2);
     assertEquals(
@@ -189,7 +189,15 @@ describe("edit", () => {
     );
     assertEquals(back?.change.upserts[0], bench.control.plan.tenants.get("acme"));
     assertEquals(verbs.object(acme)?.value["limits"], { max_connections: 10 });
-    assertMatch(verbs.audit(null, 1, null).items[0]?.result ?? "", /^failed: /);
+    assertMatch(verbs.audit(null, 1, null).items[0]?.result ?? "", /^refused: /);
+  });
+
+  it("is refused where the file cannot be written, before anything has changed", async () => {
+    const { bench, verbs } = await VerbsBench.standard();
+    bench.files.failAt = "write";
+    const failed = await refusalOf("refused", () => verbs.edit(acme, { kind: "put", value: FRESH }, as));
+    assertStringIncludes(failed.message, "its file must be writable");
+    assertEquals([bench.dataPlane.applied.length, bench.control.generation], [1, 1]);
   });
 
   it("mends a tenant that is in error by a whole put, and nothing less where the file is no YAML", async () => {
