@@ -69,6 +69,7 @@ export interface Config {
   readonly version: 1;
   readonly workers?: number | "auto";
   readonly tenants_dir?: string;
+  readonly watch?: boolean;
   readonly shutdown?: { readonly grace?: string };
   readonly log?: {
     readonly level?: "debug" | "info" | "warn" | "error";

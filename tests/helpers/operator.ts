@@ -58,7 +58,7 @@ export class Operator {
   }
 
   /** A configuration with these tenants and this operator. */
-  config(tenants: readonly TenantConfig[], rest: Partial<Config> & { readonly watch?: boolean } = {}): Config {
+  config(tenants: readonly TenantConfig[], rest: Partial<Config> = {}): Config {
     const whole = { version: 1 as const, workers: 2, ...rest, admin: this.admin, tenants };
     return whole;
   }
