@@ -303,6 +303,37 @@ TEST(urgent_data_stays_in_its_place)
     scene_end(&scene);
 }
 
+/* Urgent data behind (or at the end of) a stream that is spliced: splicing stops in front of it. */
+static void urgent_after_a_stream(bool from_client, bool end_after)
+{
+    struct scene scene = scene_scripted();
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    int from = from_client ? scene.client : scene.server;
+    int to = from_client ? scene.server : scene.client;
+    struct peer_task *check = peer_start_check(to, 5, 4 * MIB);
+    CHECK(peer_send_stream(from, 5, 4 * MIB));
+    CHECK_EQ(send(from, "!", 1, MSG_OOB), 1);
+    CHECK(peer_send(from, "rest", 4));
+    if (end_after) {
+        peer_end(from);
+    }
+    CHECK(peer_join(check));
+    char text[6] = "";
+    CHECK(peer_receive(to, text, 5));
+    CHECK_STRING(text, "!rest");
+    scene_close_fd(&scene.client);
+    scene_close_fd(&scene.server);
+    scene_ended(&scene, "--", SLUICE_REASON_OK);
+    scene_end(&scene);
+}
+
+TEST(urgent_data_after_a_stream_stops_nothing)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        urgent_after_a_stream(i % 2 == 0, i % 4 < 2);
+    }
+}
+
 #define CONCURRENT 40u
 
 TEST(many_random_streams_at_once_over_two_workers)

@@ -66,6 +66,10 @@ enum splice_result splice_move(struct path *path, struct session *session, enum 
     struct pipe_slot *pipe = direction->pipe;
 
     *moved = 0;
+    if (source->exact && !source->local) {
+        splice_stop(path, direction); /* splice would not get past urgent data */
+        return SPLICE_COPY;
+    }
     ssize_t count = splice(source->fd, NULL, pipe->write_fd, NULL, pipe->capacity, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (count < 0) {
         int error = errno;
@@ -83,9 +87,16 @@ enum splice_result splice_move(struct path *path, struct session *session, enum 
         return SPLICE_FAILED;
     }
     if (count == 0) {
-        direction->source_ended = true;
-        splice_end(path, direction);
-        return SPLICE_MOVED;
+        if (source->local) {
+            direction->source_ended = true;
+            splice_end(path, direction);
+            return SPLICE_MOVED;
+        }
+        /* The end, or urgent data before it that the loop has not told of yet: a read knows. */
+        net_set_urgent_inline(source->fd);
+        source->exact = true;
+        splice_stop(path, direction);
+        return SPLICE_COPY;
     }
     pipe->bytes = (uint32_t)count;
     *moved = (uint32_t)count;
