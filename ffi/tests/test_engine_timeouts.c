@@ -93,6 +93,22 @@ TEST(after_the_first_byte_there_is_no_first_byte_timeout)
     scene_end(&scene);
 }
 
+/* An endpoint that ends without a word has answered: it only takes, and half_close watches over that. */
+TEST(an_endpoint_that_has_finished_is_not_waited_for)
+{
+    struct scene scene = scene_scripted();
+    scene.tenant.record.first_byte_ms = 100;
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    peer_end(scene.server);
+    CHECK(peer_at_end(scene.client));
+    CHECK(!peer_readable(scene.server, 300));
+    CHECK(peer_send_stream(scene.client, 1, 100) && peer_check_stream(scene.server, 1, 100));
+    scene_close_fd(&scene.client);
+    CHECK(peer_at_end(scene.server));
+    scene_ended(&scene, "--", SLUICE_REASON_OK);
+    scene_end(&scene);
+}
+
 TEST(a_client_that_has_finished_waits_for_a_silent_endpoint)
 {
     struct scene scene = scene_scripted();
@@ -115,6 +131,23 @@ TEST(an_endpoint_that_has_finished_waits_for_a_silent_client)
     CHECK(peer_at_end(scene.client));
     struct sluice_log_session session = scene_ended(&scene, "cL", SLUICE_REASON_HALF_CLOSE_TIMEOUT);
     check_duration(&session, 150);
+    scene_end(&scene);
+}
+
+/* It begins with the end of a side, however long nothing had moved before. */
+TEST(half_close_begins_when_a_side_ends)
+{
+    struct scene scene = scene_scripted();
+    scene.tenant.record.half_close_ms = 400;
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    CHECK(!peer_readable(scene.client, 700)); /* quiet for longer than half_close allows */
+    peer_end(scene.client);
+    CHECK(peer_at_end(scene.server));
+    CHECK(!peer_readable(scene.client, 250)); /* not ended at once: the endpoint still may answer */
+    CHECK(peer_send_stream(scene.server, 1, 100) && peer_check_stream(scene.client, 1, 100));
+    CHECK_STRING(peer_fate(scene.client, 20000), "end");
+    struct sluice_log_session session = scene_ended(&scene, "sL", SLUICE_REASON_HALF_CLOSE_TIMEOUT);
+    check_duration(&session, 700 + 250 + 400);
     scene_end(&scene);
 }
 

@@ -243,9 +243,12 @@ bool relay_early_data(struct path *path, struct session *session)
 /* ---- A direction, a session ---- */
 
 /* All that the source gave is delivered: the sink is told that no more comes, if anything still uses it. */
-static void pass_end(struct session *session, enum session_side which)
+static void pass_end(struct path *path, struct session *session, enum session_side which)
 {
     session->direction[which].ended = true;
+    if (session->view->tenant->timeouts.half_close_ms != 0) {
+        session->last_active_ns = path->now_ns; /* it begins now, however long nothing had moved before */
+    }
     if (!session->direction[!which].ended && !session->side[which].aborted) {
         shutdown(session->side[!which].fd, SHUT_WR);
     }
@@ -271,7 +274,7 @@ static void pump(struct path *path, struct session *session, enum session_side w
         }
         if (direction->source_ended) {
             relay_drop(path, session, which);
-            pass_end(session, which);
+            pass_end(path, session, which);
             return;
         }
         if (!source->readable || !sink->writable) {
@@ -313,19 +316,20 @@ void relay_linger(struct path *path, struct session *session)
     }
     /* A reset, or a close with bytes unread, would throw away what the kernel has not got rid of yet. */
     bool drained = session->drain_at_ms != 0 && session->drain_at_ms <= path->now_ms;
-    if (!drained && !side->aborted && !side->local && net_unsent(side->fd) > 0 &&
-        waited_ms < (limit_ms != 0 ? limit_ms : LINGER_DEFAULT_MS)) {
+    bool unsent = !side->aborted && !side->local && net_unsent(side->fd) > 0;
+    if (!drained && unsent && waited_ms < (limit_ms != 0 ? limit_ms : LINGER_DEFAULT_MS)) {
         uint64_t wait_ms = LINGER_FIRST_MS + waited_ms;
         wait_ms = wait_ms < LINGER_LONGEST_MS ? wait_ms : LINGER_LONGEST_MS;
         timer_wheel_arm(&path->wheel, &session->timer, path->now_ms + wait_ms);
         return;
     }
+    bool reset = !unsent && resets(session, left); /* what was too slow until now, the kernel still delivers */
     session_close(path, session,
                   (struct session_end){
                       .reason = session->reason,
                       .phase = session->linger_phase,
-                      .reset_client = left == CLIENT && resets(session, CLIENT),
-                      .reset_endpoint = left == ENDPOINT && resets(session, ENDPOINT),
+                      .reset_client = left == CLIENT && reset,
+                      .reset_endpoint = left == ENDPOINT && reset,
                   });
 }
 

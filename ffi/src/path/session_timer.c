@@ -61,8 +61,9 @@ static uint64_t deadline_ms(const struct session *session, enum deadline deadlin
         return session->state == SESSION_CONNECTING ? after(session->last_active_ns, timeouts->connect_ms)
                                                     : NO_DEADLINE;
     case DEADLINE_FIRST_BYTE:
-        return relaying && session->first_byte_ns == 0 ? after(session->connected_ns, timeouts->first_byte_ms)
-                                                       : NO_DEADLINE;
+        return relaying && session->first_byte_ns == 0 && !session->direction[DOWN].ended
+                   ? after(session->connected_ns, timeouts->first_byte_ms)
+                   : NO_DEADLINE;
     case DEADLINE_IDLE:
         return relaying && !(half_closed && timeouts->half_close_ms != 0)
                    ? after(session->last_active_ns, timeouts->idle_ms)
