@@ -119,6 +119,23 @@ TEST(when_both_sides_have_reset_nothing_is_waited_for)
     }
 }
 
+TEST(a_reset_that_waited_in_vain_is_not_passed_on)
+{
+    struct scene scene = scene_scripted();
+    int window = 4096; /* inherited: much less than is sent */
+    setsockopt(scene.backend, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+    scene.tenant.record.half_close_ms = 150;
+    REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
+    CHECK(peer_send_stream(scene.client, 1, 60000));
+    peer_reset(scene.client);
+    scene.client = -1;
+    scene_ended(&scene, "CD", SLUICE_REASON_CLIENT_ABORT);
+    /* The endpoint begins to read only now: what the client sent is still on its way, and then comes the end. */
+    CHECK(peer_check_stream(scene.server, 1, 60000));
+    CHECK(peer_at_end(scene.server));
+    scene_end(&scene);
+}
+
 TEST(a_client_that_aborts_after_the_endpoint_had_finished)
 {
     struct scene scene = scene_scripted();
@@ -364,6 +381,39 @@ static void spoil_by_maintenance(struct host_tenant *tenant)
 static void spoil_cap(struct host_tenant *tenant)
 {
     tenant->backends[0].endpoints[0].record.max_connections = 0;
+}
+
+/* A close of a unix socket says more than the end of a TCP stream does, but loses no byte before it either. */
+TEST(a_unix_client_that_sends_and_closes_before_there_is_an_endpoint)
+{
+    int fillers[4];
+    char name[40];
+    snprintf(name, sizeof name, "sluice-close-%d", getpid());
+    struct scene scene = scene_scripted();
+    int hole = black_hole(fillers);
+    scene.tenant = host_tenant(TENANT);
+    host_add_backend(&scene.tenant);
+    host_add_endpoint(&scene.tenant, 0, host_ipv4(peer_port(hole)));
+    host_add_endpoint(&scene.tenant, 0, host_ipv4(peer_port(scene.backend)));
+    host_add_listener(&scene.tenant, host_abstract(name), 0);
+    scene.tenant.record.connect_ms = 150;
+    REQUIRE(host_open(&scene.host, 1, &scene.tenant, 1) == SLUICE_OK);
+    char path[41] = "";
+    memcpy(path + 1, name, strlen(name));
+    scene.client = peer_connect_unix(path, 1 + strlen(name));
+    REQUIRE(scene.client != -1);
+    CHECK(peer_send_stream(scene.client, 1, 100));
+    scene_close_fd(&scene.client);
+    CHECK(peer_readable(scene.backend, 10000));
+    scene.server = peer_readable(scene.backend, 0) ? peer_accept(scene.backend) : -1;
+    CHECK(peer_check_stream(scene.server, 1, 100) && peer_at_end(scene.server));
+    scene_close_fd(&scene.server);
+    CHECK_EQ(scene_ended(&scene, "--", SLUICE_REASON_OK).attempts, 2);
+    scene_end(&scene);
+    for (unsigned i = 0; i < 4; i++) {
+        close(fillers[i]);
+    }
+    close(hole);
 }
 
 TEST(a_backend_without_a_usable_endpoint)

@@ -192,7 +192,9 @@ void connector_start(struct path *path, struct session *session)
 void connector_event(struct path *path, struct session *session, enum session_side which, uint32_t events)
 {
     if (which == CLIENT) {
-        if (events & (EPOLLERR | EPOLLHUP)) {
+        /* A unix socket says HUP for a plain close, too: what was sent before it still goes on. */
+        bool gone = (events & EPOLLERR) || ((events & EPOLLHUP) && !session->side[CLIENT].local);
+        if (gone) {
             give_up(path, session, SLUICE_REASON_CLIENT_ABORT);
         }
         return; /* its bytes wait in the kernel until there is somewhere to put them */
