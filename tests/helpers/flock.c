@@ -421,6 +421,8 @@ static int run_load(char **argv)
     printf(",");
     print_seen("visits", &load.by_visit);
     printf("}\n");
+    close(load.epoll);
+    free(load.streams);
     return 0;
 }
 
