@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The engine through sluice.h: caps, shares, and what happens when something runs out. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -275,6 +276,48 @@ TEST(without_descriptors_accepting_pauses_quietly_and_resumes)
     CHECK(scene.host.resumes > 0);
     CHECK_EQ(host_tenant_stats(&scene.host, TENANT).sessions_total, FD_CLIENTS);
     setrlimit(RLIMIT_NOFILE, &before);
+    scene_end(&scene);
+}
+
+#define RANGE 200u /* ports: more than a worker opens in one turn, and than it has descriptors for */
+
+/* Whether the ports that tell of each step are all free. */
+static bool range_is_free(uint32_t first)
+{
+    return peer_port_is_free(first) && peer_port_is_free(first + RANGE / 2) && peer_port_is_free(first + RANGE - 1);
+}
+
+TEST(a_change_that_fails_half_way_leaves_no_trace_and_works_later)
+{
+    struct rlimit before;
+    struct rlimit few;
+    struct scene scene = scene_echo();
+    uint32_t first = peer_unused_range(RANGE);
+    REQUIRE(first != 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
+    few.rlim_cur = FD_LIMIT;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    REQUIRE(scene_start(&scene, 2) && scene_connect(&scene));
+    struct host_tenant larger = scene.tenant;
+    host_add_listener(&larger, host_ipv4(first), 0)->port_last = first + RANGE - 1;
+    CHECK_EQ(host_apply(&scene.host, &larger, 1), SLUICE_E_BIND);
+    CHECK_EQ(scene.host.error.sys_errno, EMFILE);
+    CHECK_EQ(host_status(&scene.host).listeners, 1);
+    CHECK(range_is_free(first));
+    CHECK(scene_echoes(scene.client, "still there"));
+
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE(host_apply(&scene.host, &larger, 1) == SLUICE_OK);
+    CHECK_EQ(host_status(&scene.host).listeners, 1 + RANGE);
+    for (uint32_t port = first; port < first + RANGE; port++) {
+        int fd = peer_connect(port);
+        CHECK(scene_echoes(fd, "in range"));
+        close(fd);
+    }
+    CHECK_EQ(host_apply(&scene.host, &scene.tenant, 1), SLUICE_OK);
+    CHECK_EQ(host_status(&scene.host).listeners, 1);
+    CHECK(range_is_free(first));
+    CHECK(scene_echoes(scene.client, "to the end"));
     scene_end(&scene);
 }
 

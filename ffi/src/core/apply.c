@@ -19,9 +19,15 @@ static bool serves(const struct path *path, const struct binding *binding)
     return binding->only_worker == ALL_WORKERS || binding->only_worker == path->worker;
 }
 
+/* Where the step in hand ends. */
+static uint32_t step_end(const struct change *change, uint32_t count)
+{
+    return count - change->first < CHANGE_STEP ? count : change->first + CHANGE_STEP;
+}
+
 int apply_open(struct path *path, struct change *change)
 {
-    for (uint32_t i = 0; i < change->opened_count; i++) {
+    for (uint32_t i = change->first; i < step_end(change, change->opened_count); i++) {
         struct binding *binding = change->opened[i];
         if (!serves(path, binding)) {
             continue;
@@ -29,7 +35,6 @@ int apply_open(struct path *path, struct change *change)
         int result = listener_open(path, &binding->sockets[path->worker], &binding->address, &binding->options);
         if (result != 0) {
             atomic_store_explicit(&change->failed, i, memory_order_relaxed);
-            apply_close_opened(path, change);
             return result;
         }
     }
@@ -43,11 +48,15 @@ void apply_close_opened(struct path *path, const struct change *change)
     }
 }
 
-void apply_commit(struct path *path, const struct change *change)
+void apply_close(struct path *path, const struct change *change)
 {
-    for (uint32_t i = 0; i < change->closed_count; i++) {
+    for (uint32_t i = change->first; i < step_end(change, change->closed_count); i++) {
         listener_close(path, &change->closed[i]->sockets[path->worker], true);
     }
+}
+
+void apply_commit(struct path *path, const struct change *change)
+{
     for (uint32_t i = 0; i < change->assignment_count; i++) {
         const struct assignment *assignment = &change->assignments[i];
         if (serves(path, assignment->binding)) {
@@ -290,6 +299,17 @@ static int probe(struct job *job, struct binding *binding)
     return -EADDRINUSE;
 }
 
+/* Asks the workers to open or close `count` addresses, step by step. Returns the first error, or 0. */
+static int ask_in_steps(struct job *job, enum message_kind kind, uint32_t count)
+{
+    int result = 0;
+    for (uint32_t first = 0; first < count && result == 0; first += CHANGE_STEP) {
+        job->change.first = first;
+        result = engine_ask(job->engine, kind, 0, &job->change);
+    }
+    return result;
+}
+
 /* Every worker binds the new addresses, or none does. */
 static int open_addresses(struct job *job)
 {
@@ -306,10 +326,7 @@ static int open_addresses(struct job *job)
         }
         binding->ours = true;
     }
-    if (change->opened_count == 0) {
-        return SLUICE_OK;
-    }
-    int result = engine_ask(job->engine, MESSAGE_BIND, 0, change);
+    int result = ask_in_steps(job, MESSAGE_BIND, change->opened_count);
     if (result != 0) {
         struct binding *binding = change->opened[atomic_load_explicit(&change->failed, memory_order_relaxed)];
         engine_ask(job->engine, MESSAGE_UNBIND, 0, change);
@@ -413,6 +430,8 @@ static void commit(struct job *job)
 {
     register_versions(job);
     set_process(&job->engine->process, job->blob->process);
+    /* Before the commit: what the kernel has queued for them still is of the versions that it ends. */
+    ask_in_steps(job, MESSAGE_CLOSE, job->change.closed_count);
     engine_ask(job->engine, MESSAGE_COMMIT, 0, &job->change);
     settle_bindings(job);
     job->engine->generation = job->blob->generation;

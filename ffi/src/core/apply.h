@@ -28,8 +28,11 @@ struct retirement {
     bool removed;     /* its tenant is gone: all its sessions are drained, not only those on what is gone */
 };
 
+#define CHANGE_STEP 64u /* sockets that a worker opens or closes in one turn: its sessions do not wait for more */
+
 /* What a worker has to do; read by all workers, written (but for `failed`) by none. */
 struct change {
+    uint32_t first; /* of the addresses that the message in hand opens or closes, CHANGE_STEP at the most */
     struct binding **opened;
     uint32_t opened_count;
     _Atomic uint32_t failed; /* index of an address that a worker could not open; relaxed, read after the round */
@@ -44,9 +47,11 @@ struct change {
 /* Puts a decoded blob in force. Returns SLUICE_OK or a code, with details in *error. */
 int apply_blob(struct sluice_engine *engine, const struct blob *blob, struct sluice_error *error);
 
-/* Worker's parts. apply_open returns 0 or -errno, having opened all or none. */
+/* Worker's parts. apply_open and apply_close do one step of the change; apply_open returns 0 or -errno, and what this
+ * and earlier steps have opened is closed by apply_close_opened. */
 int apply_open(struct path *path, struct change *change);
 void apply_close_opened(struct path *path, const struct change *change);
+void apply_close(struct path *path, const struct change *change);
 void apply_commit(struct path *path, const struct change *change);
 
 #endif

@@ -15,8 +15,9 @@ struct change;
 struct session_scan;
 
 enum message_kind {
-    MESSAGE_BIND,   /* open the change's new listeners; answers 0 or -errno */
-    MESSAGE_UNBIND, /* close them again */
+    MESSAGE_BIND,   /* open a step of the change's new listeners; answers 0 or -errno */
+    MESSAGE_UNBIND, /* close them all again */
+    MESSAGE_CLOSE,  /* close a step of the listeners that the change ends */
     MESSAGE_COMMIT, /* put the change in force */
     MESSAGE_DRAIN,  /* accept no more, end sessions within `argument` ms */
     MESSAGE_SCAN,   /* a turn's part of the walk over live sessions that `scan` describes */

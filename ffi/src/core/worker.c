@@ -88,6 +88,9 @@ static void handle(struct worker *worker, struct message *message)
     case MESSAGE_UNBIND:
         apply_close_opened(path, message->change);
         break;
+    case MESSAGE_CLOSE:
+        apply_close(path, message->change);
+        break;
     case MESSAGE_COMMIT:
         apply_commit(path, message->change);
         break;

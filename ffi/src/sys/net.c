@@ -181,6 +181,9 @@ cleanup:
 int net_set_options(int fd, const struct net_options *options, const struct net_options *before)
 {
     int result = 0;
+    if (before != NULL && memcmp(options, before, sizeof(*options)) == 0) {
+        return 0;
+    }
     bool keepalive_was_on = before != NULL && before->keepalive_idle_s != 0;
     if (options->keepalive_idle_s != 0) {
         result = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)options->keepalive_idle_s);
