@@ -481,6 +481,14 @@ TEST(abstract_unix_sockets)
     scene.client = peer_connect_unix(name, (size_t)length);
     scene.server = peer_accept(scene.backend);
     CHECK(peer_send_stream(scene.client, 1, 100000) && peer_check_stream(scene.server, 1, 100000));
+    /* Urgent data stays in its place here, too. */
+    char text[6] = "";
+    CHECK(peer_send(scene.client, "ab", 2) && send(scene.client, "c", 1, MSG_OOB) == 1);
+    CHECK(peer_send(scene.client, "de", 2) && peer_receive(scene.server, text, 5));
+    CHECK_STRING(text, "abcde");
+    CHECK(peer_send(scene.server, "12", 2) && send(scene.server, "3", 1, MSG_OOB) == 1);
+    CHECK(peer_send(scene.server, "45", 2) && peer_receive(scene.client, text, 5));
+    CHECK_STRING(text, "12345");
     scene_close_fd(&scene.client);
     CHECK(peer_at_end(scene.server));
     scene_close_fd(&scene.server);

@@ -97,6 +97,9 @@ static enum attempt attempt(struct path *path, struct session *session, bool *do
     side->local = net_is_unix(address);
     side->exact = side->local;
     side->nodelay = side->local;
+    if (side->local) {
+        net_set_urgent_inline(side->fd); /* on TCP when there is some: a read stops in front of it */
+    }
     side->writable = true; /* worth a try: on this machine the connection stands already */
     return ATTEMPT_PENDING;
 }

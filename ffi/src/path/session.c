@@ -114,6 +114,9 @@ void session_start(struct path *path, struct tenant_view *view, const struct lis
     session->side[CLIENT] = (struct side){.fd = fd, .writable = true, .nodelay = true};
     session->side[CLIENT].local = peer->any.sa_family == AF_UNIX;
     session->side[CLIENT].exact = session->side[CLIENT].local;
+    if (session->side[CLIENT].local) {
+        net_set_urgent_inline(fd); /* on TCP the listener's option is inherited */
+    }
     session->side[ENDPOINT].fd = -1;
     session->accepted_ns = path->now_ns;
     session->last_active_ns = path->now_ns;
