@@ -174,6 +174,19 @@ export function listenAddress(): Scalar<ListenAddress> {
   });
 }
 
+/** A listener's address that stands for one socket: no range of ports. */
+export function singleListenAddress(): Scalar<ListenAddress> {
+  return scalar({
+    json: { type: "string", examples: ["127.0.0.1:9900", "[::1]:9900", "unix:/run/sluice/admin.sock"] },
+    rule: "address:port with one port, or unix:/path",
+    remedy: "write address:port, or unix:/path",
+    parse: (value) => {
+      const address = typeof value === "string" ? parseListenAddress(value) : undefined;
+      return address !== undefined && "portLast" in address && address.portLast !== address.port ? undefined : address;
+    },
+  });
+}
+
 /** An endpoint's address. */
 export function endpointAddress(): Scalar<EndpointAddress> {
   return scalar({

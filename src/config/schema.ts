@@ -6,7 +6,7 @@
  */
 
 import { z } from "zod";
-import { listenAddress } from "./address.ts";
+import { listenAddress, singleListenAddress } from "./address.ts";
 import { boolean, choice, filePath, id, integer, number, scalar, text } from "./scalar.ts";
 import { MOST_CONNECTIONS } from "./schema_backend.ts";
 import { proxyProtocolSchema, tenantDefaultsSchema, tenantSchema } from "./schema_tenant.ts";
@@ -80,7 +80,7 @@ const hostName = text(
 );
 
 const admin = z.strictObject({
-  listen: listenAddress().prefault("127.0.0.1:9900").describe("Where the admin API listens."),
+  listen: singleListenAddress().prefault("127.0.0.1:9900").describe("Where the admin API listens."),
   hosts: z.array(hostName).prefault([]).describe("Further names that lead to it; others in Host are refused."),
   tokens: z.array(token).prefault([]).describe("Who may use it."),
   tls: z.strictObject({

@@ -16,11 +16,17 @@ export class Events {
   readonly #now: () => number;
   readonly #kept: EventView[] = [];
   readonly #listeners = new Set<(event: EventView) => void>();
-  #last = 0;
+  #last: number;
 
-  /** @param now Unix time in ms */
+  /**
+   * Ids begin where the clock stands, so that those of a later process are larger: who comes back after a restart misses
+   * nothing that is kept.
+   *
+   * @param now Unix time in ms
+   */
   constructor(now: () => number) {
     this.#now = now;
+    this.#last = Math.floor(now()) * 1_000;
   }
 
   /** Adds an event; listeners are told soon, not now. */
