@@ -289,3 +289,10 @@ Deno.test("config schema: a problem of defaults is told once, not for each tenan
     { path: "defaults.timeouts.idle", ...spots[0] },
   ]);
 });
+
+Deno.test("config schema: the admin API listens on one port", async () => {
+  const { text, spots } = unmark("admin: { listen: ^^127.0.0.1:9900-9909 }\n");
+  assertEquals((await problemsOf(text)).map(({ path, line, column }) => ({ path, line, column })), [
+    { path: "admin.listen", ...spots[0] },
+  ]);
+});

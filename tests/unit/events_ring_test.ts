@@ -32,3 +32,17 @@ Deno.test("events: the last thousand are kept; an id from before a restart means
   await settled();
   assertEquals([seen.length, seen[0], seen.at(-1)], [1_000, 201, 1_200]);
 });
+
+Deno.test("events: ids of a later process are larger, so that nobody who comes back misses what is kept", async () => {
+  const before = new Events(() => 1_000);
+  const seen: number[] = [];
+  before.subscribe(null, ({ id }) => void seen.push(id));
+  before.add("config", null, {});
+  await settled();
+  const after = new Events(() => 2_000);
+  for (let index = 0; index < 5; index++) after.add("config", null, {});
+  const missed: number[] = [];
+  after.subscribe(seen[0] ?? null, ({ id }) => void missed.push(id));
+  await settled();
+  assertEquals(missed.length, 5);
+});
