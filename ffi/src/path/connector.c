@@ -210,7 +210,9 @@ void connector_event(struct path *path, struct session *session, enum session_si
             connected(path, session);
             return;
         }
-        abandon_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);
+        /* The kernel gives up by itself where the connect timeout is longer, or off. */
+        bool unanswered = error == ETIMEDOUT;
+        abandon_attempt(path, session, unanswered ? SLUICE_REASON_CONNECT_TIMEOUT : SLUICE_REASON_CONNECT_REFUSED);
         try_endpoints(path, session);
         return;
     }
