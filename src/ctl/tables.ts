@@ -28,6 +28,11 @@ export function toned(text: string, tone: Tone | undefined, color: boolean): str
   return color && tone !== undefined ? TONES[tone](safe) : safe;
 }
 
+/** As `toned`, for text of several lines, such as a problem and its remedy: each line by itself. */
+export function tonedLines(text: string, tone: Tone | undefined, color: boolean): string {
+  return text.split("\n").map((line) => toned(line, tone, color)).join("\n");
+}
+
 /** A head line and one line a row. */
 export function renderTable(
   columns: readonly Column[],

@@ -21,10 +21,13 @@ describe("ctl status", () => {
     assertMatch(well.out, /up for +2h 05m\n/);
     assertMatch(well.out, /last reload +ok, 2026-11-21T08:00:00Z\n/);
     status.last_reload = { ...status.last_reload, ok: false, errors: ["sluice.yaml:1:1: no"] };
-    status.tenants_in_error = [{ tenant: "acme", errors: ["acme.yaml:2:2: bad"] }];
+    status.tenants_in_error = [{ tenant: "acme", errors: ["acme.yaml:2:2: bad\n    remedy: \x1b[2Jgood"] }];
     const wrong = await ctl(["status", "--admin", api.url]);
     assertEquals(wrong.code, 1);
-    assertStringIncludes(wrong.out, "last reload: sluice.yaml:1:1: no\nacme: acme.yaml:2:2: bad\n");
+    assertStringIncludes(
+      wrong.out,
+      "last reload: sluice.yaml:1:1: no\nacme: acme.yaml:2:2: bad\n    remedy: \\u001b[2Jgood\n",
+    );
     const asJson = await ctl(["status", "--json", "--admin", api.url]);
     assertEquals([asJson.code, JSON.parse(asJson.out).generation], [1, 4]);
   });
@@ -35,6 +38,16 @@ describe("ctl reload", () => {
     await using api = new FakeApi(() => json({ ok: true, changed: true, generation: 5, errors: [] }));
     assertEquals(await ctl(["reload", "--admin", api.url]), { code: 0, out: "reloaded (generation 5)\n", err: "" });
     assertEquals(api.lines, ["POST /v1/config/reload"]);
+  });
+
+  it("tells what is wrong of tenants' files, each with its remedy in a line of its own", async () => {
+    const errors = ["acme.yaml:2:2: bad\n    remedy: good"];
+    await using api = new FakeApi(() => json({ ok: true, changed: false, generation: 5, errors }));
+    assertEquals(await ctl(["reload", "--admin", api.url]), {
+      code: 0,
+      out: "nothing has changed (generation 5)\n",
+      err: "acme.yaml:2:2: bad\n    remedy: good\n",
+    });
   });
 
   it("is 1 with everything that is wrong", async () => {

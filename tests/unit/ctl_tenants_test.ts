@@ -273,9 +273,9 @@ describe("ctl tenants status", () => {
     assertMatch(ran.out, /max_connections +12 +12 +100%\n/);
     assertMatch(ran.out, /source_connections +3 +unlimited +-\n/);
     assertMatch(ran.out, /pg +closed +a +h:1 +down +drain +2 +yes\n/);
-    status.errors = ["tenants.d/acme.yaml:3:1: unknown key"];
+    status.errors = ["tenants.d/acme.yaml:3:1: unknown key\n    remedy: remove it"];
     const wrong = await ctl(["tenants", "status", "acme", "--admin", api.url]);
     assertEquals(wrong.code, 1);
-    assertStringIncludes(wrong.out, "error: tenants.d/acme.yaml:3:1: unknown key\n");
+    assertStringIncludes(wrong.out, "error: tenants.d/acme.yaml:3:1: unknown key\n    remedy: remove it\n");
   });
 });

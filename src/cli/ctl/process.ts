@@ -5,7 +5,7 @@
  */
 import { formatSpan } from "../../ctl/format.ts";
 import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
-import { toned } from "../../ctl/tables.ts";
+import { tonedLines } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
 import { ctlCommand, type CtlDeps } from "./context.ts";
 import { writeBody, writeTable } from "./output.ts";
@@ -43,7 +43,7 @@ export function statusCommand(deps: CtlDeps): Command {
         ],
         ["tenants in error", wrong.length === 0 ? "0" : { text: String(wrong.length), tone: "bad" }],
       ], "");
-      const tell = (sentence: string) => ctl.io.out(`${toned(sentence, "bad", ctl.io.color)}\n`);
+      const tell = (sentence: string) => ctl.io.out(`${tonedLines(sentence, "bad", ctl.io.color)}\n`);
       for (const error of listOf(reload["errors"])) tell(`last reload: ${error}`);
       for (const { tenant, errors } of wrong) for (const error of listOf(errors)) tell(`${text(tenant)}: ${error}`);
       return isWell ? 0 : 1;
@@ -65,7 +65,7 @@ export function reloadCommand(deps: CtlDeps): Command {
       else if (ok === true) {
         ctl.io.out(`${changed === false ? "nothing has changed" : "reloaded"} (generation ${text(generation)})\n`);
       } else ctl.io.err(`sluice: ctl reload: the configuration is wrong, the one before stays in force\n`);
-      if (!ctl.isJson) { for (const error of listOf(errors)) ctl.io.err(`  ${toned(error, undefined, false)}\n`); }
+      if (!ctl.isJson) { for (const error of listOf(errors)) ctl.io.err(`${tonedLines(error, undefined, false)}\n`); }
       return ok === true ? 0 : 1;
     },
   });

@@ -6,7 +6,7 @@
 import { pathOf } from "../../ctl/client.ts";
 import { formatShare } from "../../ctl/format.ts";
 import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
-import { type Cell, type Column, toned } from "../../ctl/tables.ts";
+import { type Cell, type Column, tonedLines } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
 import { ctlCommand, type CtlDeps } from "./context.ts";
 import { tenantOf } from "./operands.ts";
@@ -32,7 +32,7 @@ export function tenantStatusCommand(deps: CtlDeps): Command {
         return errors.length > 0 ? 1 : 0;
       }
       ctl.io.out(`${id}: ${text(status["sessions"])} sessions\n`);
-      for (const error of errors) ctl.io.out(`${toned(`error: ${error}`, "bad", ctl.io.color)}\n`);
+      for (const error of errors) ctl.io.out(`${tonedLines(`error: ${error}`, "bad", ctl.io.color)}\n`);
       const limits = Object.entries(asItem(status["limits"])).map(([name, value]) => limitRow(name, value));
       if (limits.length > 0) {
         ctl.io.out("\n");
