@@ -27,6 +27,8 @@ export interface ScalarRule<T> {
   readonly remedy: string;
   /** Reads the value; throws a {@link Refusal}, or one is made from `rule` and `remedy` when it returns undefined. */
   readonly parse: (value: unknown) => T | undefined;
+  /** True for what may be a secret, also when it is wrong: messages do not show it. */
+  readonly isSecret?: boolean;
 }
 
 /** A schema that reads one value. */
@@ -41,11 +43,13 @@ export function scalar<T>(rule: ScalarRule<T>): Scalar<T> {
     };
     if (value === undefined) return refuse(`must be ${rule.rule}: it is missing`, rule.remedy);
     if (value === null) return refuse(`must be ${rule.rule}: it has no value`, rule.remedy);
+    const must = (words: string) =>
+      rule.isSecret === true ? `must be ${words}: current value is not shown` : mustBe(words, value);
     try {
       const parsed = rule.parse(value);
-      return parsed === undefined ? refuse(mustBe(rule.rule, value), rule.remedy) : parsed;
+      return parsed === undefined ? refuse(must(rule.rule), rule.remedy) : parsed;
     } catch (error) {
-      if (error instanceof Refusal) return refuse(mustBe(error.rule, value), error.remedy);
+      if (error instanceof Refusal) return refuse(must(error.rule), error.remedy);
       throw error;
     }
   });

@@ -64,11 +64,19 @@ const log = z.strictObject({
   }).prefault({}).describe("One record a session."),
 });
 
+/** Somebody may have written the token itself. */
+const tokenHash = scalar({
+  json: { type: "string", pattern: "^[0-9A-Fa-f]{64}$" },
+  rule: "the SHA-256 of a token: 64 hexadecimal digits",
+  remedy: "make one with: sluice token new",
+  parse: (value) => typeof value === "string" && /^[0-9A-Fa-f]{64}$/.test(value) ? value : undefined,
+  isSecret: true,
+});
+
 const token = z.strictObject({
   name: text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "a name: letters, digits, dot, _ and -", "choose a name such as ops")
     .describe("Who it is, for the audit."),
-  sha256: text(/^[0-9A-Fa-f]{64}$/, "the SHA-256 of a token: 64 hexadecimal digits", "make one with: sluice token new")
-    .describe("Hash of the token."),
+  sha256: tokenHash.describe("Hash of the token."),
   role: choice("admin", "viewer", "tenant").describe("What it may do."),
   tenant: id().optional().describe("The tenant of a token with role tenant."),
 });

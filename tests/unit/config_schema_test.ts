@@ -16,6 +16,13 @@ const backend = (more: string) =>
 
 const CASES: readonly Case[] = [
   {
+    name: "a token where its hash belongs is not shown",
+    yaml: `admin: { tokens: [{ name: x, sha256: ^^my-secret-token, role: admin }] }`,
+    path: "admin.tokens[0].sha256",
+    message: /^must be the SHA-256 of a token: 64 hexadecimal digits: current value is not shown$/,
+    remedy: /sluice token new/,
+  },
+  {
     name: "an unknown key names the nearest",
     yaml: `version: 1\n^^workerz: 2\ntenants: ${GOOD_TENANT}`,
     path: "workerz",
