@@ -13,7 +13,7 @@ export interface StoreFs {
   readTextFile(path: string): Promise<string>;
   /** Names of the entries of a folder that are not folders. */
   listFiles(folder: string): Promise<readonly string[]>;
-  /** Writes a whole file to disk, fsync included; with the mode of `like`, if that is there. */
+  /** Writes a whole file to disk, fsync included; with the mode of `like`, if that is there, else for this user alone. */
   writeSynced(path: string, text: string, like: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
@@ -147,7 +147,10 @@ export function systemStoreFs(): StoreFs {
     },
     writeSynced: async (path, text, like) => {
       const mode = await Deno.stat(like).then((found) => found.mode, () => null);
-      using file = await Deno.open(path, { write: true, create: true, truncate: true });
+      // Of its own and for this user alone until its mode is known: it may hold hashes of tokens, and a link that
+      // somebody has put there is not followed.
+      await Deno.remove(path).catch(() => {});
+      using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
       if (mode !== null) await Deno.chmod(path, mode & 0o7777);

@@ -83,7 +83,21 @@ Deno.test("store: on a real disk, with the mode of what was there", async () => 
     await (await StagedFiles.stage(writes, systemStoreFs())).commit();
     assertEquals(await Deno.readTextFile(`${folder}/a.yaml`), "new");
     assertEquals(((await Deno.stat(`${folder}/a.yaml`)).mode ?? 0) & 0o777, 0o640);
+    assertEquals(((await Deno.stat(`${folder}/b.yaml`)).mode ?? 0) & 0o777, 0o600);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a.yaml", "b.yaml"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("store: what lies where the temporary file shall be is not written into", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/other`, "untouched");
+    await Deno.link(`${folder}/other`, tempPathOf(`${folder}/a.yaml`));
+    await (await StagedFiles.stage([{ path: `${folder}/a.yaml`, text: "new" }], systemStoreFs())).commit();
+    assertEquals(await Deno.readTextFile(`${folder}/other`), "untouched");
+    assertEquals(await Deno.readTextFile(`${folder}/a.yaml`), "new");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
