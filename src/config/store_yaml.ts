@@ -32,9 +32,15 @@ export interface ValueEdit {
 const LAYOUT = { lineWidth: 0 } as const;
 const READING = { merge: true, prettyErrors: false } as const;
 
-/** The text of a new file. */
+/**
+ * The text of a new file.
+ *
+ * @throws {RangeError} when no text says the value: a key `<<` would be read as a merge
+ */
 export function yamlText(value: unknown): string {
-  return stringify(value, LAYOUT);
+  const text = stringify(value, LAYOUT);
+  if (saysText(text, value)) return text;
+  throw new RangeError("Cannot write the file: its keys must be what they are when it is read: << is not");
 }
 
 /**

@@ -36,7 +36,8 @@ export function tenantWrite(
       throw new ControlError("invalid", `Cannot create a tenant: id ${detail}`, [{ pointer: "/id", detail }]);
     }
     if (main.folder !== null) {
-      return { file: { path: join(main.folder, `${id}.yaml`), text: yamlText(after) }, base: [] };
+      const path = join(main.folder, `${id}.yaml`);
+      return { file: { path, text: said(path, () => yamlText(after)) }, base: [] };
     }
     const listed = main.source.value["tenants"];
     const base = ["tenants", Array.isArray(listed) ? listed.length : 0];
@@ -48,7 +49,9 @@ export function tenantWrite(
   }
   if (after === null) return { file: { path: unit.file, text: null }, base: [] };
   // A file that says no map holds nothing that could be kept.
-  if (unit.written === null) return { file: { path: unit.file, text: yamlText(after) }, base: [] };
+  if (unit.written === null) {
+    return { file: { path: unit.file, text: said(unit.file, () => yamlText(after)) }, base: [] };
+  }
   return { file: { path: unit.file, text: edited(unit.file, unit.text, [], withoutOwnId(unit, after)) }, base: [] };
 }
 
@@ -61,8 +64,12 @@ function withoutOwnId(unit: Unit, after: JsonObject): JsonObject {
 
 /** The text with one edit made; throws ControlError where it cannot be made in place. */
 export function edited(file: string, text: string, path: Path, value: unknown): string {
+  return said(file, () => editYaml(text, [{ path, value }]));
+}
+
+function said(file: string, text: () => string): string {
   try {
-    return editYaml(text, [{ path, value }]);
+    return text();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new ControlError("conflict", `Cannot change ${file}: ${error.message}`, [], { cause: error });
