@@ -225,7 +225,8 @@ export interface AdminControl {
   partIds(tenant: string, kind: "listeners" | "routes" | "backends"): readonly string[] | null;
   endpointIds(tenant: string, backend: string): readonly string[] | null;
   edit(path: ObjectPath, edit: Edit, options: WriteOptions): Promise<WriteResult>;
-  tenantStatus(tenant: string): TenantStatusView | null;
+  /** @param isTenants whether a tenant's token asks: errors do not name what is not its own */
+  tenantStatus(tenant: string, isTenants?: boolean): TenantStatusView | null;
   /** Sets `enabled`; with drainMs, live sessions get so long. */
   setEnabled(tenant: string, enabled: boolean, options: WriteOptions): Promise<WriteResult>;
   /** No new sessions, live ones get drainMs (undefined: the tenant's own); resolves at once. */

@@ -18,7 +18,7 @@ export type {
   ProcessPlan,
   TenantPlan,
 } from "./plan.ts";
-export { formatProblem, type Problem } from "./problem.ts";
+export { formatProblem, inTenantsWords, type Problem } from "./problem.ts";
 export { AddressIndex, type HeldAddress } from "./address_index.ts";
 export { formatAddress, type ListenAddress, parseEndpointAddress, parseListenAddress } from "./address.ts";
 export { canonicalJson, digestOf } from "./digest.ts";

@@ -20,6 +20,13 @@ export interface Problem {
   readonly message: string;
   /** What to do about it. */
   readonly remedy: string;
+  /** The sentence for a tenant's own eyes, where `message` names what is not the tenant's. */
+  readonly toTenant?: string;
+}
+
+/** The problem as a tenant may read it. */
+export function inTenantsWords(problem: Problem): Problem {
+  return problem.toTenant === undefined ? problem : { ...problem, message: problem.toTenant };
 }
 
 /** Two lines of text: `file:line:column: path: message`, and the remedy below it. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type ListenAddress, parseListenAddress } from "./address.ts";
+import { formatAddress, type ListenAddress, parseListenAddress } from "./address.ts";
 import { suggest } from "./nearest.ts";
 import { type Item, type Outline, readable, type TenantOutline } from "./outline.ts";
 import { explainCollision, findCollisions } from "./overlap.ts";
@@ -205,7 +205,8 @@ export function collisionProblem(
 ): Problem {
   const why = explainCollision(later.address, earlier.address);
   const message = `must be an address of its own: ${why}, by ${earlier.who} at ${earlier.at}`;
-  return problemAt(later.place, message, "use another port or address");
+  const toTenant = `must be an address that is free: current value is ${formatAddress(later.address)}`;
+  return { ...problemAt(later.place, message, "use another port or address"), toTenant };
 }
 
 function checkCollisions(outline: Outline): Problem[] {

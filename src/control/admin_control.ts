@@ -155,9 +155,9 @@ class Verbs implements AdminControl {
     });
   }
 
-  tenantStatus(tenant: string): TenantStatusView | null {
+  tenantStatus(tenant: string, isTenants = false): TenantStatusView | null {
     const { control, dataPlane } = this.#deps;
-    return tenantStatusView(control, tenant, {
+    return tenantStatusView(control, tenant, isTenants, {
       tenants: () => dataPlane.tenantStats(),
       endpoints: () => dataPlane.endpointStats(),
     });
@@ -208,7 +208,7 @@ class Verbs implements AdminControl {
     const tenant = filter.tenant ?? null;
     const named = Object.entries(filter).filter(([, value]) => value !== undefined);
     const target = `/sessions${named.length === 0 ? "" : `?${named.map((pair) => pair.join("=")).join("&")}`}`;
-    this.record({ actor: actor.name, verb: "kill", target, tenant, changes: [], result: `ok: ${count} closed` });
+    this.#recordOf(actor, { verb: "kill", target, tenant, changes: [], result: `ok: ${count} closed` }, count > 0);
     return count;
   }
 
@@ -256,14 +256,26 @@ class Verbs implements AdminControl {
       try {
         const result = await task();
         const { changes } = result;
-        if (dryRun !== true) this.record({ actor: actor.name, verb, target, tenant, changes, result: "ok" });
+        if (dryRun !== true) this.#recordOf(actor, { verb, target, tenant, changes, result: "ok" });
         return result;
       } catch (error) {
         const result = error instanceof ControlError ? `${error.kind}: ${error.message}` : `failed: ${String(error)}`;
-        if (dryRun !== true) this.record({ actor: actor.name, verb, target, tenant, changes: [], result });
+        if (dryRun !== true) this.#recordOf(actor, { verb, target, tenant, changes: [], result });
         throw error;
       }
     });
+  }
+
+  /** What had no effect is not recorded each time, unless an admin did it. */
+  #recordOf(
+    { name: actor, role }: Actor,
+    entry: Omit<AuditView, "at" | "generation" | "actor">,
+    hadEffect = entry.changes.length > 0,
+  ): void {
+    const { audit, control } = this.#deps;
+    const whole = { actor, ...entry, generation: control.generation };
+    if (hadEffect || role === "admin") audit.add(whole);
+    else audit.addIdle(whole);
   }
 
   #tenant(id: string): JsonObject | null {

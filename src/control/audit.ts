@@ -7,13 +7,14 @@
 
 import type { AuditView, Page } from "../admin/control.ts";
 import { escapeControls, type Log } from "../log.ts";
+import { shortened } from "./changes.ts";
 import type { StateFolder } from "./state_folder.ts";
 
 /** Entries that readers can see, and the size at which a new file begins. */
 const MOST_KEPT = 5_000;
 const MOST_CHARACTERS = 4 * 2 ** 20;
-/** A longer value is cut in an entry: the history has the whole. */
-const MOST_IN_CHANGES = 16 * 2 ** 10;
+/** Between two entries of an actor for what changed nothing, ms. */
+const IDLE_EVERY_MS = 1_000;
 
 const FILE = "audit.jsonl";
 const OLD_FILE = "audit.1.jsonl";
@@ -31,6 +32,8 @@ export interface AuditDeps {
 export class Audit {
   readonly #deps: AuditDeps;
   readonly #entries: { readonly number: number; readonly view: AuditView }[] = [];
+  /** By name of the token: bounded by the configuration. */
+  readonly #idleAt = new Map<string, number>();
   #last = 0;
   #inFile = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -55,9 +58,7 @@ export class Audit {
 
   /** Adds an entry. */
   add(entry: Omit<AuditView, "at">): void {
-    const size = JSON.stringify(entry.changes).length;
-    const changes = size <= MOST_IN_CHANGES ? entry.changes : entry.changes.map(({ op, path }) => ({ op, path }));
-    const view = { at: new Date(this.#deps.now()).toISOString(), ...entry, changes };
+    const view = { at: new Date(this.#deps.now()).toISOString(), ...entry, changes: shortened(entry.changes) };
     this.#keep(view);
     const line = `${escapeControls(JSON.stringify(view))}\n`;
     const isFull = this.#inFile + line.length > MOST_CHARACTERS && this.#inFile > 0;
@@ -70,6 +71,17 @@ export class Audit {
     }).catch((error: Error) => {
       log.warn("the audit cannot be written", { error });
     });
+  }
+
+  /**
+   * Adds an entry for what changed nothing, by somebody whom not everything is entrusted to: one a second for each
+   * actor, for nobody may wash the older entries away by being refused.
+   */
+  addIdle(entry: Omit<AuditView, "at">): void {
+    const now = this.#deps.now();
+    if (now - (this.#idleAt.get(entry.actor) ?? Number.NEGATIVE_INFINITY) < IDLE_EVERY_MS) return;
+    this.#idleAt.set(entry.actor, now);
+    this.add(entry);
   }
 
   /** Entries of a tenant, or all, newest first. `cursor` is what an earlier page gave. */

@@ -27,6 +27,21 @@ export function changesBetween(from: Json | undefined, to: Json | undefined, pat
     : [{ op: "replace", path, from: withoutSecrets(path, from), to: withoutSecrets(path, to) }];
 }
 
+/** Characters of differences that are kept in memory for readers: the history has the whole. */
+const MOST_KEPT = 16 * 2 ** 10;
+
+/** The differences as they may be kept many times over: without values, and at last without the rest, when too large. */
+export function shortened(changes: readonly Change[]): readonly Change[] {
+  if (sizeOf(changes) <= MOST_KEPT) return changes;
+  const paths = changes.map(({ op, path }) => ({ op, path }));
+  let left = MOST_KEPT;
+  return paths.filter((one) => (left -= sizeOf([one])) >= 0);
+}
+
+function sizeOf(changes: readonly Change[]): number {
+  return JSON.stringify(changes).length;
+}
+
 /** A step of a JSON Pointer (RFC 6901, 3). */
 export function escapeStep(step: string): string {
   return step.replaceAll("~", "~0").replaceAll("/", "~1");

@@ -5,6 +5,7 @@
  */
 
 import type { EventView, Json } from "../admin/control.ts";
+import { shortened } from "./changes.ts";
 import type { AppliedChange } from "./control_deps.ts";
 import type { ReloadReport } from "./reload.ts";
 
@@ -41,7 +42,7 @@ export class Events {
   tellChange({ generation, by, changes }: AppliedChange): void {
     const parts = Map.groupBy(changes, ({ path }) => /^\/tenants\/([^/]+)/.exec(path)?.[1] ?? null);
     for (const [tenant, own] of parts) {
-      this.add("config", tenant, { generation, actor: by, changes: own as unknown as Json });
+      this.add("config", tenant, { generation, actor: by, changes: shortened(own) as unknown as Json });
     }
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { formatProblem, type Problem } from "../config/mod.ts";
+import { formatProblem, inTenantsWords, type Problem } from "../config/mod.ts";
 import type { SessionView, StatusView, TenantStatusView } from "../admin/control.ts";
 import type { EndpointStats, LiveSession, TenantStats } from "../ffi/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
@@ -46,10 +46,11 @@ export function statusView(
   };
 }
 
-/** A tenant's status; null when there is no such tenant. */
+/** A tenant's status, for its own token or for others; null when there is no such tenant. */
 export function tenantStatusView(
   control: ControlPlane,
   id: string,
+  isTenants: boolean,
   stats: { tenants(): readonly TenantStats[]; endpoints(): readonly EndpointStats[] },
 ): TenantStatusView | null {
   const unit = control.units.get(id);
@@ -74,7 +75,7 @@ export function tenantStatusView(
         ejected: false,
       })),
     })),
-    errors: sentences(unit.problems),
+    errors: sentences(isTenants ? unit.problems.map(inTenantsWords) : unit.problems),
   };
 }
 

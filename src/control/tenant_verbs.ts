@@ -76,6 +76,7 @@ export async function editTenant(
     what: `change ${what}`,
     files: [file],
     dryRun: options.dryRun === true,
+    isTenants: options.actor.role === "tenant",
     base,
     ...(part === undefined || after === null ? {} : { part: pointerOf(after, part) }),
     ...(drainMs === undefined ? {} : { drainMs }),

@@ -9,6 +9,7 @@ import { basename } from "node:path";
 import {
   FileChangedError,
   type FileWrite,
+  inTenantsWords,
   isEmptyChange,
   type Path,
   type PlanChange,
@@ -50,6 +51,8 @@ export interface WriteRequest {
   readonly part?: string;
   /** Whether a file's text was sent, so that lines mean something. */
   readonly withLines?: boolean;
+  /** Whether a tenant's token asks: problems do not name what is not its own. */
+  readonly isTenants?: boolean;
 }
 
 /** What came of it. */
@@ -93,15 +96,17 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
 
 /** What the files would put in force. Throws ControlError when anything that is written is wrong. */
 export async function evaluateWrite(
-  request: Pick<WriteRequest, "what" | "files" | "base" | "part" | "withLines">,
+  request: Pick<WriteRequest, "what" | "files" | "base" | "part" | "withLines" | "isTenants">,
   deps: Pick<WriterDeps, "control" | "path">,
 ): Promise<Evaluation> {
   const { control, path } = deps;
   const main = request.files.find((file) => file.path === path);
   const tenants = request.files.filter((file) => file.path !== path)
     .map(({ path, text }) => ({ file: tenantFile(path), text }));
-  const fail = (problems: readonly Problem[]) =>
-    invalid(request.what, faultsOf(problems, request.base, request.part, request.withLines));
+  const fail = (problems: readonly Problem[]) => {
+    const told = request.isTenants === true ? problems.map(inTenantsWords) : problems;
+    return invalid(request.what, faultsOf(told, request.base, request.part, request.withLines));
+  };
   let evaluation;
   try {
     evaluation = await control.evaluate({ mainText: main?.text ?? control.main.text, tenants });

@@ -97,8 +97,8 @@ export function tenantRoutes(app: AdminApp, deps: AdminDeps): void {
     reach: "scoped",
     params,
     answers: { 200: { description: "How it is.", content: { "application/json": tenantStatusSchema } } },
-  }, (context, { params }) => {
-    const status = control.tenantStatus(params.tenant);
+  }, (context, { params, actor }) => {
+    const status = control.tenantStatus(params.tenant, actor.role === "tenant");
     if (status === null) throw notFound();
     return context.json(status);
   });
