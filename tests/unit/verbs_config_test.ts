@@ -152,7 +152,7 @@ describe("audit and events of writes", () => {
     await verbs.drainTenant("acme", 0, as);
     const { value, etag } = verbs.config();
     await verbs.replaceConfig({ value: { ...value, shutdown: { grace: "1s" } } }, { ...as, ifMatch: etag });
-    assertEquals(seen, ["1 config acme", "2 drain acme", "3 config null"]);
+    assertEquals(seen, ["1000001 config acme", "1000002 drain acme", "1000003 config null"]);
     stop();
   });
 });
