@@ -27,9 +27,10 @@ export const checkCommand: Command = {
   name: "check",
   summary: "validate a configuration and print everything that is wrong with it",
   description:
-    "Reads the configuration and the files of tenants_dir and does all that serve would do with them before\n" +
-    "it binds an address, names of endpoints looked up included. Every problem is printed as\n" +
-    "file:line:column: path: message, with what to do about it. Exit code 1 when there is one.",
+    "Reads the configuration and the files of tenants_dir as serve does, names of endpoints looked up included.\n" +
+    "Every problem is printed as file:line:column: path: message, with what to do about it. Exit code 1 when\n" +
+    "there is one. Left to serve: whether addresses are free, whether the access log and the admin API's\n" +
+    "certificates can be opened, and whether an admin API without tokens is open to others.",
   flags: [CONFIG_FLAG, JSON_FLAG],
   needs: ["net"],
   run: (args, io) => runCheck(args, io, { load: systemLoadDeps(), path: systemPathDeps() }),

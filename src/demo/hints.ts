@@ -15,7 +15,7 @@ export function hintsFor(pid: number): string {
       "for i in 1 2 3 4 5 6; do (sleep 20 | nc 127.0.0.1 8002) & done",
       "six at once: the sixth is closed, with code=PR reason=tenant_connections below",
     ],
-    [`kill -HUP ${pid}`, "after a change in config/demo.yaml: in force at once, sessions go on"],
+    [`kill -HUP ${pid}`, "reads config/demo.yaml again, sessions go on; an edit takes effect by itself, too"],
   ];
   const lines = rows.map(([command, effect]) => `  ${command}\n      ${effect}\n`).join("");
   return "\nTwo tenants are up: acme with an echo service and a web site, globex with a web site on a small plan.\n" +
