@@ -174,7 +174,7 @@ function bindRemedy(errno: string | null, address: string): string {
   const port = /\d+$/.exec(address)?.[0] ?? "PORT";
   switch (errno) {
     case "EADDRINUSE":
-      return `see who holds it with: ss -ltnp 'sport = :${port}' (no process there: it is another Sluice)`;
+      return `see who holds it with: ss -ltnp 'sport = :${port}' (when it names no process, another Sluice does)`;
     case "EACCES":
     case "EPERM":
       return "ports below 1024 need CAP_NET_BIND_SERVICE (setcap, systemd's AmbientCapabilities) or " +
