@@ -10,6 +10,7 @@ import { authentication } from "./auth.ts";
 import { configComponents } from "./config_components.ts";
 import type { AdminDeps, AdminEnv } from "./context.ts";
 import { securityHeaders } from "./headers.ts";
+import { inFlightLimit } from "./in_flight.ts";
 import { MethodTable } from "./methods.ts";
 import type { AdminApp } from "./operation.ts";
 import { originChecks } from "./origin.ts";
@@ -39,6 +40,7 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
   app.use(securityHeaders());
   app.use(originChecks(deps));
   app.use(authentication(deps, (path) => PUBLIC_PATHS.has(path)));
+  app.use(inFlightLimit());
 
   healthRoutes(app, deps);
   statusRoutes(app, deps);

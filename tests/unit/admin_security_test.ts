@@ -4,6 +4,7 @@ import { actorOf } from "../../src/admin/auth.ts";
 import type { HostPolicy } from "../../src/admin/context.ts";
 import { isAllowed } from "../../src/admin/origin.ts";
 import { FAILURES, FailureThrottle } from "../../src/admin/throttle.ts";
+import { MOST_IN_FLIGHT } from "../../src/admin/in_flight.ts";
 import { AdminBench, type Ask, problemOf, TOKENS } from "../helpers/admin_bench.ts";
 import { sha256, tenantOf } from "../helpers/admin_control.ts";
 
@@ -360,4 +361,25 @@ Deno.test("admin security: every answer has the headers that keep it where it be
     assertEquals(headers.get("X-Content-Type-Options"), "nosniff");
     assertStringIncludes(headers.get("Content-Security-Policy")!, "frame-ancestors 'none'");
   }
+});
+
+Deno.test("admin security: a tenant's token does not take all connections by streams that stay open", async () => {
+  const bench = new AdminBench();
+  const open = async (token: string) => {
+    const gone = new AbortController();
+    const headers = { Host: "localhost", Authorization: `Bearer ${token}` };
+    const { status, body } = await bench.app.request("/v1/events", { headers, signal: gone.signal }, {});
+    return { status, end: async () => await body?.cancel().finally(() => gone.abort()) };
+  };
+  const streams = await Promise.all(Array.from({ length: MOST_IN_FLIGHT }, () => open("acme-token")));
+  assertEquals(new Set(streams.map(({ status }) => status)), new Set([200]));
+  const refused = await bench.ask("GET", "/v1/tenants/acme", { who: "acme" });
+  assertEquals([refused.status, refused.headers.get("Retry-After")], [429, "1"]);
+  assertEquals((await bench.ask("GET", "/v1/status")).status, 200);
+  await streams.pop()?.end();
+  for (let index = 0; index < 2; index++) {
+    assertEquals((await bench.ask("GET", "/v1/tenants/acme", { who: "acme" })).status, 200);
+  }
+  for (const { end } of streams) await end();
+  bench.stopping.abort();
 });
