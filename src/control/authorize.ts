@@ -8,8 +8,10 @@
 import {
   type AddressGrant,
   canonicalJson,
+  type EndpointPlan,
   isGranted,
   isMapValue,
+  type ListenAddress,
   mergeOver,
   parseAddressGrant,
   parseByteRatePerS,
@@ -18,6 +20,7 @@ import {
   parseRatePerS,
   parseSizeBytes,
   sameValue,
+  type TenantPlan,
 } from "../config/mod.ts";
 import { type Actor, ControlError, type Fault, type Json, type JsonObject } from "../admin/control.ts";
 import { entriesOf } from "./parts.ts";
@@ -160,4 +163,41 @@ function ungrantedSockets(before: JsonObject, after: JsonObject, grants: readonl
       ? []
       : [{ pointer, detail: `${address} is not among the tenant's grants` }]
   );
+}
+
+/**
+ * Throws when a tenant's endpoint is the admin API itself: its clients would reach from outside what this machine may
+ * keep to itself, under this machine's own address. Held against the plan, for names have become addresses there.
+ *
+ * @param before what runs: what an admin has written stays
+ */
+export function authorizeEndpoints(
+  before: TenantPlan | null,
+  after: TenantPlan,
+  admin: ListenAddress | undefined,
+): void {
+  if (admin === undefined) return;
+  const isAdmin = ({ address }: EndpointPlan) => leadsTo(address, admin);
+  const had = new Set(before?.backends.flatMap(({ endpoints }) => endpoints.filter(isAdmin).map(({ id }) => id)));
+  const faults = after.backends.flatMap(({ endpoints }, index) =>
+    endpoints.filter((endpoint) => isAdmin(endpoint) && !had.has(endpoint.id))
+      .map(({ id }) => ({
+        pointer: `/backends/${index}/endpoints`,
+        detail: `endpoint ${id} must lead elsewhere: only admins write this address`,
+      }))
+  );
+  if (faults.length > 0) throw new ControlError("forbidden", "A tenant's token may not change this", faults);
+}
+
+function leadsTo(address: EndpointPlan["address"], admin: ListenAddress): boolean {
+  if (address.family === "unix" || admin.family === "unix") {
+    return address.family === "unix" && admin.family === "unix" && address.path === admin.path;
+  }
+  if (address.port !== admin.port) return false;
+  return address.ip === admin.ip || (isLocal(address.ip) && isLocal(admin.ip));
+}
+
+/** Loopback, or all of this machine's: which, to connect to, is loopback. */
+function isLocal(ip: string): boolean {
+  return ip.startsWith("127.") || ["0.0.0.0", "::", "::1"].includes(ip);
 }

@@ -20,6 +20,7 @@ import {
 } from "../config/mod.ts";
 import { type Change, ControlError } from "../admin/control.ts";
 import { DataPlaneError } from "../ffi/mod.ts";
+import { authorizeEndpoints } from "./authorize.ts";
 import type { FileChange } from "./control_deps.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
@@ -67,6 +68,12 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
   const { control, store } = deps;
   if (control.isDraining) throw new ControlError("stopping", `Cannot ${request.what}: the process is stopping`);
   const evaluation = await evaluateWrite(request, deps);
+  if (request.isTenants === true) {
+    for (const { id, running } of evaluation.units.values()) {
+      const before = control.plan.tenants.get(id) ?? null;
+      if (running !== null) authorizeEndpoints(before, running.plan, control.main.config.admin?.listen);
+    }
+  }
   const changes = control.changesOf(evaluation);
   const before = await readBefore(request, deps);
   const change = control.planChangeOf(evaluation);

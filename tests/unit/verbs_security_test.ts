@@ -71,3 +71,20 @@ describe("a tenant's token", () => {
     assert(sizes.every((size) => size < 32 * 1024), String(sizes));
   });
 });
+
+describe("a tenant's endpoint", () => {
+  it("is not the admin API, by whichever address, unless an admin has written it", async () => {
+    const { verbs } = await VerbsBench.standard("admin: { listen: '127.0.0.1:9900' }\n");
+    const to = (address: string) => ({
+      kind: "patch",
+      patch: { backends: [{ id: "pool", endpoints: [{ id: "a", address }] }] },
+    } as const);
+    for (const address of ["127.0.0.1:9900", "0.0.0.0:9900", "[::1]:9900", "[::ffff:127.0.0.1]:9900"]) {
+      const { faults } = await refusalOf("forbidden", () => verbs.edit(acme, to(address), { actor: ACME }));
+      assertEquals(faults.map(({ pointer }) => pointer), ["/backends/0/endpoints"], address);
+    }
+    await verbs.edit(acme, to("192.0.2.1:9900"), { actor: ACME });
+    await verbs.edit(acme, to("127.0.0.1:9900"), { actor: ADMIN });
+    await verbs.edit(acme, { kind: "patch", patch: { labels: { a: "b" } } }, { actor: ACME });
+  });
+});
