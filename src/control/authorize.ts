@@ -72,13 +72,18 @@ function limitsOf(tenant: JsonObject, defaults: unknown): Json | undefined {
   return isMapValue(merged) ? merged["limits"] as Json | undefined : undefined;
 }
 
+/** Parts of a limit that may be more when they are written than when they are left out. */
+const LESS_WHEN_LEFT_OUT: ReadonlySet<string> = new Set(["burst", "ipv6_prefix", "size", "timeout"]);
+
 /** Limits that would be higher, or not there any more; what is no amount must stay as it is. */
 function raisedLimits(before: Json | undefined, after: Json | undefined, pointer: string): Fault[] {
   if (sameValue(before, after) || before === undefined && isAmount(after)) return [];
   if (isMapValue(before ?? {}) && isMapValue(after ?? {})) {
     const [from, to] = [before ?? {}, after ?? {}] as [JsonObject, JsonObject];
     return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) =>
-      raisedLimits(from[key], to[key], `${pointer}/${key}`)
+      before !== undefined && from[key] === undefined && LESS_WHEN_LEFT_OUT.has(key)
+        ? [{ pointer: `${pointer}/${key}`, detail: "a tenant's token does not raise limits: only admins add it" }]
+        : raisedLimits(from[key], to[key], `${pointer}/${key}`)
     );
   }
   if (pointer === "/limits/on_limit" && [after ?? "close", before ?? "close"].every((word) => word !== "queue")) {

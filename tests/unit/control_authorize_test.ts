@@ -30,6 +30,15 @@ Deno.test("authorize: limits may fall and be added, never rise or go", () => {
     [{ dry_run: false }, { dry_run: true }, ["/limits/dry_run"]],
     [{ connection_rate: { rate: "200/s", burst: 10 } }, { connection_rate: { rate: "100/s", burst: 10 } }, []],
     [{ connection_rate: { rate: "200/s" } }, { connection_rate: { rate: "201/s" } }, ["/limits/connection_rate/rate"]],
+    [
+      { connection_rate: { rate: "200/s" } },
+      { connection_rate: { rate: "200/s", burst: 1_000_000 } },
+      ["/limits/connection_rate/burst"],
+    ],
+    [{}, { connection_rate: { rate: "200/s", burst: 1_000_000 } }, []],
+    [{ per_source: { max_connections: 1 } }, { per_source: { max_connections: 1, ipv6_prefix: 128 } }, [
+      "/limits/per_source/ipv6_prefix",
+    ]],
     [{ bandwidth: { up: { rate: "1MiB/s" } } }, { bandwidth: { up: { rate: "1MB/s" } } }, []],
     [{ bandwidth: { up: { rate: "1MiB/s" } } }, {}, ["/limits/bandwidth/up/rate"]],
     [{ bandwidth: { up: { rate: "1MiB/s" } } }, { bandwidth: null }, ["/limits/bandwidth/up/rate"]],
