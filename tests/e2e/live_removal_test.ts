@@ -22,12 +22,12 @@ interface Scene {
   readonly acme: TenantConfig;
 }
 
-async function sceneOf(world: World): Promise<Scene> {
+async function sceneOf(world: World, ownDrain = `${DRAIN_MS}ms`): Promise<Scene> {
   const backend = await world.backend(echo);
   const host = ownLoopback();
   const address = formatAddress(host, freePort(host));
   const operator = await Operator.create();
-  const acme = tenantWith([backend.address], { listen: address, timeouts: { drain: `${DRAIN_MS}ms` } });
+  const acme = tenantWith([backend.address], { listen: address, timeouts: { drain: ownDrain } });
   const sluice = await world.sluice(operator.config([acme, tenantWith([backend.address], { id: "stays" })]));
   return { sluice, operator, backend, address, acme };
 }
@@ -47,7 +47,8 @@ async function assertDrained(client: Wire, since: number): Promise<void> {
 }
 
 e2e("live removal: a tenant that is deleted drains; one of its name that comes at once is another", async (world) => {
-  const { sluice, operator, address, acme } = await sceneOf(world);
+  // The request's time counts, not the tenant's.
+  const { sluice, operator, address, acme } = await sceneOf(world, "60s");
   const old = await liveAt(world, address);
   const other = await liveAt(world, sluice.address("stays"));
   const since = performance.now();
@@ -65,6 +66,15 @@ e2e("live removal: a tenant that is deleted drains; one of its name that comes a
   await other.roundTrip();
   await eventually(async () => (await operator.get("/v1/tenants/acme/status")).sessions === 1);
   assertEquals(sluice.matching({ code: "KD" }).length, 1);
+});
+
+e2e("live removal: a listener that is deleted drains its sessions for as long as the request says", async (world) => {
+  const { operator, address } = await sceneOf(world, "60s");
+  const old = await liveAt(world, address);
+  const { listeners } = await operator.get("/v1/tenants/acme") as { listeners: { id: string }[] };
+  const since = performance.now();
+  await operator.must("DELETE", `/v1/tenants/acme/listeners/${listeners[0]?.id}?drain=${DRAIN_MS}ms`);
+  await assertDrained(old, since);
 });
 
 e2e("live removal: a tenant without sessions is gone with the answer", async (world) => {

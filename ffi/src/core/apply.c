@@ -67,7 +67,7 @@ void apply_commit(struct path *path, const struct change *change)
     for (uint32_t i = 0; i < change->retirement_count; i++) {
         const struct retirement *retirement = &change->retirements[i];
         struct tenant_view *view = &retirement->version->views[path->worker];
-        session_drain_view(path, view, retirement->removed);
+        session_drain_view(path, view, retirement->removed, retirement->drain_ms);
         if (retirement->was_current) {
             view->current = false;
             session_retire_view(view);
@@ -211,8 +211,12 @@ static void end_tenant(struct job *job, struct tenant *tenant, bool removed)
     }
     for (struct list *node = shared->versions.next; node != &shared->versions; node = node->next) {
         struct tenant *version = container_of(node, struct tenant, siblings);
-        change->retirements[change->retirement_count++] =
-            (struct retirement){.version = version, .was_current = version == tenant, .removed = removed};
+        change->retirements[change->retirement_count++] = (struct retirement){
+            .version = version,
+            .drain_ms = tenant->timeouts.drain_ms,
+            .was_current = version == tenant,
+            .removed = removed,
+        };
     }
 }
 

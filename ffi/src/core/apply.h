@@ -24,8 +24,9 @@ struct assignment {
 /* A version that is not (or no longer) in force and may have sessions. */
 struct retirement {
     struct tenant *version;
-    bool was_current; /* it is this change that ends it */
-    bool removed;     /* its tenant is gone: all its sessions are drained, not only those on what is gone */
+    uint64_t drain_ms; /* of the version in force before the change: for sessions of older versions too */
+    bool was_current;  /* it is this change that ends it */
+    bool removed;      /* its tenant is gone: all its sessions are drained, not only those on what is gone */
 };
 
 #define CHANGE_STEP 64u /* sockets that a worker opens or closes in one turn: its sessions do not wait for more */

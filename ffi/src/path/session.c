@@ -318,9 +318,8 @@ void session_drain(struct path *path, struct session *session, uint64_t grace_ms
     }
 }
 
-void session_drain_view(struct path *path, struct tenant_view *view, bool all)
+void session_drain_view(struct path *path, struct tenant_view *view, bool all, uint64_t grace_ms)
 {
-    uint64_t grace_ms = view->tenant->timeouts.drain_ms;
     for (struct list *node = view->sessions.next; node != &view->sessions; node = node->next) {
         struct session *session = container_of(node, struct session, siblings);
         if (all || session->listener->gone || (session->backend != NULL && session->backend->gone)) {

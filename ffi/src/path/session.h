@@ -164,9 +164,9 @@ void session_retire_view(struct tenant_view *view);
 /* Frees what was closed in this turn. */
 void session_free_dead(struct path *path);
 
-/* Closes sessions of a view that run on something that is gone, after the tenant's drain time; all of them if `all`.
- * A drain time of 0 closes at once. */
-void session_drain_view(struct path *path, struct tenant_view *view, bool all);
+/* Sessions of a view that run on something that is gone, all of them if `all`, get grace_ms before they are closed;
+ * with 0 they are closed at once. */
+void session_drain_view(struct path *path, struct tenant_view *view, bool all, uint64_t grace_ms);
 
 /* Every session of the worker gets a drain deadline of now + grace_ms (0: is closed now), unless it has an earlier. */
 void session_drain_all(struct path *path, uint64_t grace_ms);
