@@ -165,10 +165,13 @@ function conflict(message: string, cause?: Error): ControlError {
   return new ControlError("conflict", message, [{ pointer: "", detail: message }], cause && { cause });
 }
 
-/** Tenants that go, with the time that their sessions shall have: the data plane takes it from the tenant in force. */
+/**
+ * Tenants that go or lose a part, with the time that their sessions shall have: the data plane takes it from the tenant
+ * in force.
+ */
 function drainFirst(change: PlanChange, drainMs: number | undefined, { control }: WriterDeps): PlanChange | null {
-  if (drainMs === undefined || change.removals.length === 0) return null;
-  const upserts = change.removals.flatMap((id) => {
+  if (drainMs === undefined) return null;
+  const upserts = [...change.removals, ...change.upserts.map(({ id }) => id)].flatMap((id) => {
     const plan = control.plan.tenants.get(id);
     return plan === undefined ? [] : [{ ...plan, timeouts: { ...plan.timeouts, drainMs } }];
   });
