@@ -228,11 +228,13 @@ export class ControlPlane {
       const { generation } = this;
       const tenants = this.plan.tenants.size;
       const isAsked = by !== "watch";
-      if (changed || isAsked) {
-        log.info(changed ? "reloaded" : "reloaded, nothing has changed", { generation, tenants, by });
+      const isMended = errors.length === 0 && (this.#lastReload?.errors.length ?? 0) > 0;
+      if (changed || isAsked || isMended) {
+        const what = changed ? "reloaded" : "reloaded, nothing has changed";
+        log.info(isMended ? `${what}; what was wrong is mended` : what, { generation, tenants, by });
       }
       // A look at what is as it was is no reload, unless there is an error to be taken back.
-      const isNews = changed || isAsked || errors.length > 0 || this.#lastReload?.ok === false;
+      const isNews = changed || isAsked || errors.length > 0 || isMended;
       const result = { ok: true, changed, errors };
       return isNews ? this.#report(result, by) : { atMs: this.#deps.now(), generation, ...result };
     } catch (error) {

@@ -68,6 +68,8 @@ describe("a reload with wrong files of tenants", () => {
     bench.editTenant("a", A);
     const mended = await bench.control.reload({ by: "watch", paths: new Set(["/etc/t/a.yaml"]) });
     assertEquals([mended.ok, mended.changed, mended.errors], [true, false, []]);
+    assertEquals(bench.control.lastReload?.errors, [], "the error is taken back");
+    assert(bench.log.messages("info").includes("reloaded, nothing has changed; what was wrong is mended"));
     assertEquals(inError(bench), []);
   });
 

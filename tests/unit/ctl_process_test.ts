@@ -44,7 +44,7 @@ describe("ctl reload", () => {
     const errors = ["acme.yaml:2:2: bad\n    remedy: good"];
     await using api = new FakeApi(() => json({ ok: true, changed: false, generation: 5, errors }));
     assertEquals(await ctl(["reload", "--admin", api.url]), {
-      code: 0,
+      code: 1,
       out: "nothing has changed (generation 5)\n",
       err: "acme.yaml:2:2: bad\n    remedy: good\n",
     });

@@ -56,7 +56,9 @@ export function reloadCommand(deps: CtlDeps): Command {
   return ctlCommand(deps, {
     name: "ctl reload",
     summary: "read the configuration's files again",
-    description: "Does what SIGHUP does, and says how it went. What is wrong changes nothing: exit code 1.",
+    description:
+      "Does what SIGHUP does, and says how it went. What is wrong changes nothing, a tenant's file that is wrong\n" +
+      "nothing of that tenant: exit code 1.",
     flags: [],
     work: async (ctl) => {
       const answer = await ctl.client.request("POST", "/v1/config/reload");
@@ -66,7 +68,7 @@ export function reloadCommand(deps: CtlDeps): Command {
         ctl.io.out(`${changed === false ? "nothing has changed" : "reloaded"} (generation ${text(generation)})\n`);
       } else ctl.io.err(`sluice: ctl reload: the configuration is wrong, the one before stays in force\n`);
       if (!ctl.isJson) { for (const error of listOf(errors)) ctl.io.err(`${tonedLines(error, undefined, false)}\n`); }
-      return ok === true ? 0 : 1;
+      return ok === true && listOf(errors).length === 0 ? 0 : 1;
     },
   });
 }
