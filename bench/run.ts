@@ -5,6 +5,7 @@
  * @module
  */
 import { HELP, type Plan, readArgs } from "./args.ts";
+import { runCommand } from "./command.ts";
 import type { Contestant } from "./contestants.ts";
 import { buildLoad, type IdleReport } from "./load.ts";
 import { describeMachine, type Machine, outputOf, takeTurn, useCongestionControl } from "./machine.ts";
@@ -183,20 +184,4 @@ async function save(results: Results): Promise<void> {
   console.log(`Saved as bench/results/${stem}.json and .md`);
 }
 
-async function main(): Promise<number> {
-  let plan: Plan | "help";
-  try {
-    plan = readArgs(Deno.args);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    return 2;
-  }
-  if (plan === "help") {
-    console.log(HELP);
-    return 0;
-  }
-  return await run(plan) ? 0 : 1;
-}
-
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) Deno.exit(await runCommand({ help: HELP, readArgs, run }));

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { runCommand } from "./command.ts";
 import { Backend, buildLoad, type LoadReport, type Place, runLoad } from "./load.ts";
 import { describeMachine, type Machine, takeTurn } from "./machine.ts";
 import { ContestantError } from "./proxy.ts";
@@ -243,20 +244,4 @@ async function save(plan: Plan, machine: Machine, results: ReadonlyMap<string, R
   console.log(`\nSaved as bench/results/${stem}.json and .md`);
 }
 
-async function main(): Promise<number> {
-  let plan: Plan | "help";
-  try {
-    plan = readArgs(Deno.args);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    return 2;
-  }
-  if (plan === "help") {
-    console.log(HELP);
-    return 0;
-  }
-  return await run(plan) ? 0 : 1;
-}
-
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) Deno.exit(await runCommand({ help: HELP, readArgs, run }));

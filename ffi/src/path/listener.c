@@ -76,7 +76,8 @@ static void notice(struct path *path, uint32_t what, uint64_t value)
     log_ring_write(path->log, &part, 1);
 }
 
-bool listener_has_room(struct path *path)
+/* Whether a session more can be served; gives up idle pipes for it. */
+static bool has_room(struct path *path)
 {
     struct rlimit limit;
     uint64_t needed = path->fds + 2u + RESERVED_FDS;
@@ -124,7 +125,7 @@ void listener_out_of_fds(struct path *path)
 
 void listener_resume(struct path *path)
 {
-    if (likely(path->accept_paused_ns == 0) || kernel_said_no(path) || !listener_has_room(path)) {
+    if (likely(path->accept_paused_ns == 0) || kernel_said_no(path) || !has_room(path)) {
         return;
     }
     timer_wheel_cancel(&path->wheel, &path->accept_resume);
@@ -152,7 +153,7 @@ static enum accepted accept_one(struct path *path, struct listener_socket *socke
 {
     struct net_address peer;
     int fd;
-    if (unlikely(kernel_said_no(path)) || !listener_has_room(path)) {
+    if (unlikely(kernel_said_no(path)) || !has_room(path)) {
         *error = EMFILE;
         return ACCEPTED_LATER;
     }

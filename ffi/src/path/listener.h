@@ -49,7 +49,4 @@ void listener_resume(struct path *path);
 /* The kernel had no fd for a session's endpoint although our count said so: accepting pauses for ACCEPT_PAUSE_MS. */
 void listener_out_of_fds(struct path *path);
 
-/* Frees the fds of idle pipes; true if a session more can be served. */
-bool listener_has_room(struct path *path);
-
 #endif
