@@ -22,7 +22,7 @@ extern "C" {
 
 #define SLUICE_API __attribute__((visibility("default")))
 
-#define SLUICE_ABI_VERSION 1u
+#define SLUICE_ABI_VERSION 2u
 #define SLUICE_BLOB_MAGIC 0x43554c53u /* "SLUC" in memory order */
 
 /* "No limit" in a u32 and in a u64 limit. 0 is a limit that lets nothing through. */
@@ -100,8 +100,9 @@ struct sluice_table {
 #define SLUICE_TABLE_LISTENER 3u /* sluice_listener_record */
 #define SLUICE_TABLE_BACKEND 4u  /* sluice_backend_record */
 #define SLUICE_TABLE_ENDPOINT 5u /* sluice_endpoint_record */
-#define SLUICE_TABLE_STRING 6u   /* bytes: paths of unix sockets */
-#define SLUICE_TABLE_COUNT 7u
+#define SLUICE_TABLE_PREFIX 6u   /* sluice_prefix_record */
+#define SLUICE_TABLE_STRING 7u   /* bytes: paths of unix sockets */
+#define SLUICE_TABLE_COUNT 8u
 
 struct sluice_blob_header {
     uint32_t magic;       /* SLUICE_BLOB_MAGIC */
@@ -136,24 +137,64 @@ struct sluice_process_record {
     uint64_t reserved0[2];
 };
 
+/* A token bucket: starts full, holds `burst` tokens at the most, refills continuously. */
+struct sluice_bucket {
+    uint64_t
+        rate; /* tokens in 1000 seconds, 0..SLUICE_RATE_MAX; 0 lets nothing through; SLUICE_UNLIMITED64: no limit */
+    uint64_t burst; /* tokens, 0..SLUICE_BURST_MAX; 0 lets nothing through */
+};
+
+#define SLUICE_RATE_MAX UINT64_C(100000000000000) /* 100 GB a second */
+#define SLUICE_BURST_MAX (UINT64_C(1) << 50)
+
 #define SLUICE_ON_LIMIT_CLOSE 0u /* refuse with FIN */
 #define SLUICE_ON_LIMIT_RESET 1u /* refuse with RST */
+#define SLUICE_ON_LIMIT_QUEUE 2u /* let it wait; what finds no place in the queue is refused with FIN */
+
+#define SLUICE_LIMITS_DRY_RUN 1u /* flag: count what would be refused, and let it pass; hold no bytes back */
+
+/* What a tenant may use. A token of the session buckets is a session, of the others a byte. */
+struct sluice_limits {
+    uint32_t flags;                    /* SLUICE_LIMITS_* */
+    uint32_t on_limit;                 /* SLUICE_ON_LIMIT_* */
+    uint32_t max_connections;          /* sessions at once; SLUICE_UNLIMITED32 */
+    uint32_t queue_size;               /* sessions that wait at once at the most */
+    uint64_t queue_timeout_ms;         /* longest wait; 0: no end */
+    struct sluice_bucket session_rate; /* new sessions */
+    struct sluice_bucket up;           /* bytes of all sessions, from clients to endpoints */
+    struct sluice_bucket down;         /* and from endpoints to clients */
+    struct sluice_bucket session_up;   /* of each session */
+    struct sluice_bucket session_down;
+    struct sluice_bucket source_rate; /* new sessions of each source */
+    uint32_t source_max_connections;  /* sessions of each source at once; SLUICE_UNLIMITED32 */
+    uint32_t source_ipv4_bits;        /* leading bits that make a source, 0..32 */
+    uint32_t source_ipv6_bits;        /* 0..128 */
+    uint32_t reserved0;
+};
 
 #define SLUICE_RESET_NONE 0u       /* a reset of one side becomes a close of the other */
 #define SLUICE_RESET_TO_BACKEND 1u /* a client's reset is passed to the endpoint */
 #define SLUICE_RESET_BOTH 2u       /* and an endpoint's to the client */
 
 #define SLUICE_TENANT_ENABLED 1u /* flag: without it, sessions are refused with tenant_disabled */
+#define SLUICE_TENANT_ALLOW_LIST                                                                                       \
+    2u /* flag: only clients of its allowed prefixes may connect, even if there is none                                \
+        */
+
+/* Addresses with the same leading bits. */
+struct sluice_prefix_record {
+    uint8_t ip[16];  /* as in sluice_address; bits beyond the prefix must be zero */
+    uint32_t family; /* SLUICE_FAMILY_IPV4 or SLUICE_FAMILY_IPV6 */
+    uint32_t bits;   /* 0..32 or 0..128 */
+};
 
 /* A tenant, whole: an upsert replaces all that an earlier one said. Its listeners and backends are the consecutive
  * records first..first+count of their tables. Ids are chosen by the control plane, are never 0, and stay the same for
  * the same object over all blobs; an id is not used again for another object. */
 struct sluice_tenant_record {
     uint32_t id;
-    uint32_t flags;           /* SLUICE_TENANT_* */
-    uint32_t max_connections; /* SLUICE_UNLIMITED32 */
-    uint32_t on_limit;        /* SLUICE_ON_LIMIT_* */
-    uint64_t connect_ms;      /* each timeout: milliseconds, 0 is off */
+    uint32_t flags;      /* SLUICE_TENANT_* */
+    uint64_t connect_ms; /* each timeout: milliseconds, 0 is off */
     uint64_t first_byte_ms;
     uint64_t idle_ms;
     uint64_t half_close_ms;
@@ -170,7 +211,11 @@ struct sluice_tenant_record {
     uint32_t listener_count;
     uint32_t first_backend;
     uint32_t backend_count;
-    uint64_t reserved0[2];
+    uint32_t first_prefix; /* its prefixes: allow_count allowed ones, then deny_count denied ones; denied wins */
+    uint32_t allow_count;
+    uint32_t deny_count;
+    uint32_t reserved0;
+    struct sluice_limits limits;
 };
 
 struct sluice_listener_record {
@@ -183,6 +228,10 @@ struct sluice_listener_record {
 
 #define SLUICE_BALANCE_ROUND_ROBIN 0u       /* smooth weighted, one sequence for the process */
 #define SLUICE_BALANCE_LEAST_CONNECTIONS 1u /* fewest sessions for its weight */
+#define SLUICE_BALANCE_RANDOM_TWO 2u        /* the better of two that are drawn by weight (Mitzenmacher 2001) */
+#define SLUICE_BALANCE_SOURCE_HASH 3u       /* by client address (Maglev, Eisenbud et al. 2016) */
+#define SLUICE_BALANCE_FIRST 4u             /* the first in order that has a place */
+#define SLUICE_BALANCE_LEAST_TIME 5u        /* shortest time to connect for its sessions and weight */
 
 struct sluice_backend_record {
     uint32_t id;
@@ -190,8 +239,8 @@ struct sluice_backend_record {
     uint32_t attempts; /* connect attempts of a session at the most, each to another endpoint; >= 1 */
     uint32_t first_endpoint;
     uint32_t endpoint_count;
-    uint32_t reserved0;
-    uint64_t reserved1;
+    uint32_t panic_ppm;     /* under this share of endpoints that are fit, all are used; 0: never */
+    uint64_t slow_start_ms; /* how long the share of an endpoint that is added grows */
 };
 
 /* State that an operator gives an endpoint. */
@@ -205,8 +254,14 @@ struct sluice_endpoint_record {
     uint32_t max_connections; /* sessions at once; SLUICE_UNLIMITED32 */
     uint32_t state;           /* SLUICE_ENDPOINT_* */
     struct sluice_address address;
-    uint64_t reserved0;
+    uint32_t tier; /* used when every lower tier has no endpoint left, 0..15 */
+    uint32_t reserved0;
 };
+
+/* What is known of an endpoint's health. Those that are not down are used. */
+#define SLUICE_HEALTH_UNKNOWN 0u
+#define SLUICE_HEALTH_UP 1u
+#define SLUICE_HEALTH_DOWN 2u
 
 /* ---- Why and how a session ended ----------------------------------------------------------------------------- */
 
@@ -296,6 +351,9 @@ struct sluice_log_session {
 
 #define SLUICE_NOTICE_ACCEPT_PAUSED 1u  /* a worker stopped accepting; value is the errno */
 #define SLUICE_NOTICE_ACCEPT_RESUMED 2u /* and goes on; value is the pause in us */
+#define SLUICE_NOTICE_REFUSING                                                                                         \
+    3u /* a tenant's sessions are refused, the first for value, a SLUICE_REASON_* (with                                \
+          a dry run: would be); at most once a second for each worker and tenant */
 
 struct sluice_log_notice {
     struct sluice_log_header header;
@@ -310,6 +368,7 @@ struct sluice_log_notice {
 #define SLUICE_SESSION_CONNECTING 1u
 #define SLUICE_SESSION_RELAYING 2u
 #define SLUICE_SESSION_LINGERING 3u /* one side was aborted, the other still gets what was sent before that */
+#define SLUICE_SESSION_QUEUED 4u    /* waits for a limit */
 
 /* A session that lives. */
 struct sluice_session_record {
@@ -355,14 +414,28 @@ struct sluice_tenant_stats {
     uint64_t sessions_active;
     uint64_t bytes_up;
     uint64_t bytes_down;
-    uint64_t buffered_bytes;               /* held for slow readers now, without pipes */
-    uint64_t retries_total;                /* connect attempts beyond the first */
-    uint64_t refused[SLUICE_REASON_COUNT]; /* never got an endpoint, by reason */
-    uint64_t closed[SLUICE_CODE_COUNT];    /* all that ended, by code */
+    uint64_t buffered_bytes;  /* held for slow readers now, without pipes */
+    uint64_t retries_total;   /* connect attempts beyond the first */
+    uint64_t queue_length;    /* sessions that wait for a limit now */
+    uint64_t throttled_us_up; /* time that sessions had bytes to move and were held back, summed over them */
+    uint64_t throttled_us_down;
+    uint64_t session_tokens; /* what is left in the tenant's buckets now; SLUICE_UNLIMITED64: no limit */
+    uint64_t up_tokens;
+    uint64_t down_tokens;
+    uint64_t refused[SLUICE_REASON_COUNT];     /* never got an endpoint, by reason; with a dry run also what passed */
+    uint64_t dry_refused[SLUICE_REASON_COUNT]; /* those of them that passed */
+    uint64_t closed[SLUICE_CODE_COUNT];        /* all that ended, by code */
     uint64_t connect_us_sum;
     uint64_t session_us_sum;
     uint64_t connect_bucket[SLUICE_BUCKET_COUNT]; /* not cumulative */
     uint64_t session_bucket[SLUICE_BUCKET_COUNT];
+};
+
+/* A source of a tenant's sessions that is being counted. */
+struct sluice_source_stats {
+    uint8_t ip[16];    /* as in sluice_address, with zeros beyond the prefix */
+    uint32_t family;   /* SLUICE_FAMILY_IPV4 or SLUICE_FAMILY_IPV6 */
+    uint32_t sessions; /* alive now */
 };
 
 struct sluice_listener_stats {
@@ -463,6 +536,13 @@ SLUICE_API int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, 
 /* Statistics, summed over the workers. Each copies records with positions first.. and returns how many; 0 at the end.
  * Positions are stable between two applies. */
 SLUICE_API int32_t sluice_stats_tenants(struct sluice_engine *engine, uint32_t first, void *records,
+                                        uint64_t size_bytes);
+/* The same of one tenant, by id: 1, or 0 when there is no such tenant. */
+SLUICE_API int32_t sluice_stats_tenant(struct sluice_engine *engine, uint32_t tenant, void *record,
+                                       uint64_t size_bytes);
+/* A tenant's sources with most sessions, those first; as many as size_bytes hold. Only sources of tenants with limits
+ * a source are counted. */
+SLUICE_API int32_t sluice_stats_sources(struct sluice_engine *engine, uint32_t tenant, void *records,
                                         uint64_t size_bytes);
 SLUICE_API int32_t sluice_stats_listeners(struct sluice_engine *engine, uint32_t first, void *records,
                                           uint64_t size_bytes);

@@ -1,162 +1,174 @@
 /* SPDX-License-Identifier: MIT
- * Balancing. Called by workers when a session needs an endpoint, and by the control thread for the sequence. */
+ * Who takes part in a choice, and at which tier. Called by workers when a session needs an endpoint. */
 #include "policy/balance.h"
 
+#include "policy/balance_view.h"
 #include "policy/limit.h"
 
-#define TICKETS_MAX 128u /* tickets that one choice may use up before it looks at the members one by one */
+#define PPM UINT64_C(1000000)
 
-static uint32_t greatest_common_divisor(uint32_t a, uint32_t b)
+bool balance_in_panic(const struct balance_pool *pool, uint64_t now_ns)
 {
-    while (b != 0) {
-        uint32_t rest = a % b;
-        a = b;
-        b = rest;
+    if (pool->settings.panic_ppm == 0) {
+        return false;
     }
-    return a;
-}
-
-/* How weights are reduced: divided by the common divisor, then scaled by numerator/denominator when still too many. */
-struct reduction {
-    uint32_t divisor;
-    uint64_t sum; /* after the division */
-};
-
-static struct reduction reduce(const uint32_t *weights, uint32_t count)
-{
-    struct reduction reduction = {.divisor = 0, .sum = 0};
-    for (uint32_t i = 0; i < count; i++) {
-        reduction.divisor = greatest_common_divisor(weights[i], reduction.divisor);
-        reduction.sum += weights[i];
-    }
-    if (reduction.divisor != 0) {
-        reduction.sum /= reduction.divisor;
-    }
-    return reduction;
-}
-
-static uint32_t reduced_weight(struct reduction reduction, uint32_t weight)
-{
-    if (weight == 0) {
-        return 0;
-    }
-    uint64_t reduced = weight / reduction.divisor;
-    if (reduction.sum <= BALANCE_MAX_SEQUENCE) {
-        return (uint32_t)reduced;
-    }
-    uint64_t scaled = (reduced * BALANCE_MAX_SEQUENCE + reduction.sum / 2) / reduction.sum;
-    return scaled == 0 ? 1u : (uint32_t)scaled;
-}
-
-uint32_t balance_sequence_length(const uint32_t *weights, uint32_t count)
-{
-    struct reduction reduction = reduce(weights, count);
-    uint32_t length = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        length += reduced_weight(reduction, weights[i]);
-    }
-    return length;
-}
-
-void balance_sequence_build(const uint32_t *weights, uint32_t count, uint16_t *sequence, int64_t *scratch)
-{
-    struct reduction reduction = reduce(weights, count);
-    int64_t *step = scratch;
-    int64_t *current = scratch + count;
-    uint32_t length = 0;
-    bool equal = true;
-    for (uint32_t i = 0; i < count; i++) {
-        step[i] = reduced_weight(reduction, weights[i]);
-        current[i] = 0;
-        length += (uint32_t)step[i];
-        equal = equal && step[i] == 1;
-    }
-    if (equal) {
-        for (uint32_t i = 0; i < count; i++) {
-            sequence[i] = (uint16_t)i; /* equal weights: no need to play it through */
-        }
-        return;
-    }
-    for (uint32_t position = 0; position < length; position++) {
-        uint32_t best = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            current[i] += step[i];
-            if (current[i] > current[best]) {
-                best = i;
-            }
-        }
-        current[best] -= length;
-        sequence[position] = (uint16_t)best;
-    }
-}
-
-static bool member_take(const struct balance_member *member, uint32_t index, uint64_t tried)
-{
-    return member->usable && member->weight != 0 && (tried & balance_tried_bit(index)) == 0 &&
-           limit_take(member->active, member->max_active);
-}
-
-uint32_t balance_round_robin(const struct balance_pool *pool, uint64_t tried)
-{
-    if (pool->sequence_length == 0) {
-        return BALANCE_NONE;
-    }
-    /* A further attempt of a session looks ahead without taking tickets: the next session gets the turn it would have
-     * had anyway, so an endpoint that fails does not shift who is first. */
-    bool takes = tried == 0;
-    uint64_t ticket = atomic_load_explicit(pool->ticket, memory_order_relaxed);
-    for (uint32_t used = 0; used < TICKETS_MAX; used++, ticket++) {
-        if (takes) {
-            ticket = atomic_fetch_add_explicit(pool->ticket, 1, memory_order_relaxed);
-        }
-        uint32_t index = pool->sequence[ticket % pool->sequence_length];
-        if (member_take(&pool->members[index], index, tried)) {
-            return index;
-        }
-    }
-    /* Almost all of the sequence is out of use: look at each member once, from where the last ticket pointed. */
-    uint32_t start = pool->sequence[ticket % pool->sequence_length];
+    uint64_t healthy = 0;
     for (uint32_t i = 0; i < pool->member_count; i++) {
-        uint32_t index = (start + i) % pool->member_count;
-        if (member_take(&pool->members[index], index, tried)) {
+        const struct balance_member *member = &pool->members[i];
+        healthy += balance_is_offered(member) && balance_is_healthy(member->signals, now_ns);
+    }
+    return healthy * PPM < (uint64_t)pool->settings.panic_ppm * pool->offered_count;
+}
+
+static bool panics(struct balance_view *view)
+{
+    if (view->mood == BALANCE_MOOD_UNKNOWN) {
+        bool panic = balance_in_panic(view->pool, view->request->now_ns);
+        view->mood = panic ? BALANCE_MOOD_PANIC : BALANCE_MOOD_CALM;
+    }
+    return view->mood == BALANCE_MOOD_PANIC;
+}
+
+/* Members of tiers are offered. A healthy one is open in panic, too, so the mood matters only for the others. */
+static bool is_open(struct balance_view *view, uint32_t index)
+{
+    return (view->request->tried & balance_tried_bit(index)) == 0 &&
+           (balance_is_healthy(balance_signals_of(view, index), view->request->now_ns) || panics(view));
+}
+
+bool balance_is_free(struct balance_view *view, uint32_t index)
+{
+    return balance_active(view, index) < view->pool->members[index].max_active && is_open(view, index);
+}
+
+bool balance_take(const struct balance_view *view, uint32_t index)
+{
+    const struct balance_member *member = &view->pool->members[index];
+    return limit_take(&member->signals->active, member->max_active);
+}
+
+uint32_t balance_warmth(const struct balance_view *view, uint32_t index)
+{
+    uint64_t slow_start_ns = view->pool->settings.slow_start_ns;
+    if (slow_start_ns == 0) {
+        return BALANCE_WARM;
+    }
+    const struct balance_signals *signals = balance_signals_of(view, index);
+    uint64_t now_ns = view->request->now_ns;
+    uint64_t since_ns = atomic_load_explicit(&signals->up_since_ns, memory_order_relaxed);
+    uint64_t ejected_until_ns = atomic_load_explicit(&signals->ejected_until_ns, memory_order_relaxed);
+    if (ejected_until_ns <= now_ns && ejected_until_ns > since_ns) {
+        since_ns = ejected_until_ns;
+    }
+    if (since_ns == 0) {
+        return BALANCE_WARM;
+    }
+    uint64_t up_ns = now_ns > since_ns ? now_ns - since_ns : 0; /* the clock that set it may be ahead by a turn */
+    if (up_ns >= slow_start_ns) {
+        return BALANCE_WARM;
+    }
+    uint32_t warmth = (uint32_t)((unsigned __int128)up_ns * BALANCE_WARM / slow_start_ns);
+    return warmth > BALANCE_COLDEST ? warmth : BALANCE_COLDEST;
+}
+
+bool balance_tier_is_free(struct balance_view *view, const struct balance_tier *tier)
+{
+    for (uint32_t i = 0; i < tier->count; i++) {
+        if (balance_is_free(view, tier->order[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool tier_is_open(struct balance_view *view, const struct balance_tier *tier)
+{
+    for (uint32_t i = 0; i < tier->count; i++) {
+        if (is_open(view, tier->order[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t balance_draw(struct balance_view *view, const struct balance_tier *tier, uint64_t random)
+{
+    for (;;) {
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < tier->count; i++) {
+            sum += balance_is_free(view, tier->order[i]) ? balance_share(view, tier->order[i]) : 0;
+        }
+        if (sum == 0) {
+            return BALANCE_NONE;
+        }
+        uint64_t target = (uint64_t)((unsigned __int128)random * sum >> 64);
+        for (uint32_t i = 0; i < tier->count; i++) {
+            uint32_t index = tier->order[i];
+            uint64_t share = balance_is_free(view, index) ? balance_share(view, index) : 0;
+            if (target < share && balance_take(view, index)) {
+                return index;
+            }
+            target -= target < share ? target : share;
+        }
+        /* Another worker took the place that was drawn: again, among what is left. */
+    }
+}
+
+static uint32_t choose_in(struct balance_view *view, const struct balance_tier *tier)
+{
+    switch (view->pool->settings.algorithm) {
+    case SLUICE_BALANCE_LEAST_CONNECTIONS:
+        return balance_least_connections(view, tier);
+    case SLUICE_BALANCE_RANDOM_TWO:
+        return balance_random_two(view, tier);
+    case SLUICE_BALANCE_SOURCE_HASH:
+        return balance_source_hash(view, tier);
+    case SLUICE_BALANCE_FIRST:
+        return balance_first(view, tier);
+    case SLUICE_BALANCE_LEAST_TIME:
+        return balance_least_time(view, tier);
+    default:
+        return balance_round_robin(view, tier);
+    }
+}
+
+uint32_t balance_choose(const struct balance_pool *pool, const struct balance_request *request)
+{
+    struct balance_view view = {.pool = pool, .request = request};
+    for (uint32_t i = 0; i < pool->tier_count; i++) {
+        uint32_t index = choose_in(&view, &pool->tiers[i]);
+        if (index != BALANCE_NONE) {
             return index;
+        }
+        if (tier_is_open(&view, &pool->tiers[i])) {
+            return BALANCE_NONE; /* all full */
         }
     }
     return BALANCE_NONE;
 }
 
-/* Whether a session more weighs less on a than on b. */
-static bool lighter(uint32_t active_a, uint32_t weight_a, uint32_t active_b, uint32_t weight_b)
+/* The tier that new sessions go to, or NULL. */
+static const struct balance_tier *open_tier(struct balance_view *view)
 {
-    return ((uint64_t)active_a + 1) * weight_b < ((uint64_t)active_b + 1) * weight_a;
+    for (uint32_t i = 0; i < view->pool->tier_count; i++) {
+        if (tier_is_open(view, &view->pool->tiers[i])) {
+            return &view->pool->tiers[i];
+        }
+    }
+    return NULL;
 }
 
-uint32_t balance_least_connections(const struct balance_pool *pool, uint64_t tried)
+bool balance_has_place(const struct balance_pool *pool, uint64_t now_ns)
 {
-    if (pool->member_count == 0) {
-        return BALANCE_NONE;
-    }
-    uint64_t ticket = atomic_fetch_add_explicit(pool->ticket, 1, memory_order_relaxed);
-    for (;;) {
-        uint32_t best = BALANCE_NONE;
-        uint32_t best_active = 0;
-        for (uint32_t i = 0; i < pool->member_count; i++) {
-            /* Starting elsewhere each time spreads equals. */
-            uint32_t index = (uint32_t)((ticket + i) % pool->member_count);
-            const struct balance_member *member = &pool->members[index];
-            uint32_t active = atomic_load_explicit(member->active, memory_order_relaxed);
-            if (!member->usable || member->weight == 0 || active >= member->max_active ||
-                (tried & balance_tried_bit(index)) != 0) {
-                continue;
-            }
-            if (best == BALANCE_NONE || lighter(active, member->weight, best_active, pool->members[best].weight)) {
-                best = index;
-                best_active = active;
-            }
-        }
-        if (best == BALANCE_NONE || limit_take(pool->members[best].active, pool->members[best].max_active)) {
-            return best;
-        }
-        /* Another worker took its last place: choose again among the rest. */
-    }
+    struct balance_request request = {.now_ns = now_ns};
+    struct balance_view view = {.pool = pool, .request = &request};
+    const struct balance_tier *tier = open_tier(&view);
+    return tier != NULL && balance_tier_is_free(&view, tier);
+}
+
+bool balance_in_use(const struct balance_pool *pool, uint64_t now_ns)
+{
+    struct balance_request request = {.now_ns = now_ns};
+    struct balance_view view = {.pool = pool, .request = &request};
+    return open_tier(&view) != NULL;
 }
