@@ -40,7 +40,7 @@ const C_ROOMS: Readonly<Record<string, CRoom>> = {
   },
   policy: {
     rooms: [],
-    headers: ["sys/util.h", "sys/list.h"],
+    headers: ["sluice.h", "sys/util.h", "sys/list.h", "sys/spin.h"],
     forbiddenHeaders: /^(?:errno|fcntl|poll|pthread|stdio|stdlib|time|unistd)\.h$|^(?:sys|netinet|arpa|linux)\//,
     forbidden: [ALLOCATION],
   },

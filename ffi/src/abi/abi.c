@@ -137,6 +137,14 @@ int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, uint64_t si
     return engine == NULL || buffer == NULL ? SLUICE_E_ARGUMENT : engine_log_drain(engine, buffer, size_bytes);
 }
 
+int32_t sluice_stats_tenant(struct sluice_engine *engine, uint32_t tenant, void *record, uint64_t size_bytes)
+{
+    if (engine == NULL || record == NULL || (uintptr_t)record % _Alignof(struct sluice_tenant_stats) != 0) {
+        return SLUICE_E_ARGUMENT;
+    }
+    return size_bytes < sizeof(struct sluice_tenant_stats) ? SLUICE_E_BUFFER : report_tenant(engine, tenant, record);
+}
+
 /* Every reader of statistics: how many records the buffer has room for, then core/report. */
 #define READER(name, record, report)                                                                                   \
     int32_t name(struct sluice_engine *engine, uint32_t first, void *records, uint64_t size_bytes)                     \
@@ -152,3 +160,4 @@ READER(sluice_stats_tenants, struct sluice_tenant_stats, report_tenants)
 READER(sluice_stats_listeners, struct sluice_listener_stats, report_listeners)
 READER(sluice_stats_endpoints, struct sluice_endpoint_stats, report_endpoints)
 READER(sluice_stats_workers, struct sluice_worker_stats, report_workers)
+READER(sluice_stats_sources, struct sluice_source_stats, report_sources)

@@ -70,9 +70,52 @@ static int read_endpoints(struct decoder *decoder, struct blob *blob)
         if (record->state > SLUICE_ENDPOINT_MAINTENANCE) {
             return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "state", "State %u is not known", record->state);
         }
+        if (record->tier >= BALANCE_TIERS) {
+            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "tier", "Must be 0 to %u", BALANCE_TIERS - 1);
+        }
         if (record->reserved0 != 0) {
             return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "reserved0", "Must be zero");
         }
+    }
+    return SLUICE_OK;
+}
+
+/* Whether bits beyond the prefix are zero. */
+static bool is_masked(const struct sluice_prefix_record *record)
+{
+    for (uint32_t bit = record->bits; bit < 128; bit++) {
+        if ((record->ip[bit / 8] & 0x80u >> bit % 8) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int read_prefixes(struct decoder *decoder, struct blob *blob)
+{
+    uint32_t count = decoder->header.tables[SLUICE_TABLE_PREFIX].count;
+    blob->prefixes = calloc(count + 1u, sizeof(*blob->prefixes));
+    if (blob->prefixes == NULL) {
+        return decoder_no_memory(decoder);
+    }
+    blob->prefix_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sluice_prefix_record record;
+        int result = decoder_read(decoder, SLUICE_TABLE_PREFIX, i, &record, sizeof(record));
+        if (result != SLUICE_OK) {
+            return result;
+        }
+        if (record.family != SLUICE_FAMILY_IPV4 && record.family != SLUICE_FAMILY_IPV6) {
+            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "family", "Family %u is not known", record.family);
+        }
+        if (record.bits > (record.family == SLUICE_FAMILY_IPV4 ? 32u : 128u)) {
+            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "bits", "Must be 0 to 32, or to 128 of IPv6");
+        }
+        if (!is_masked(&record)) {
+            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "ip", "Bits beyond the prefix must be zero");
+        }
+        blob->prefixes[i] = (struct prefix){.family = (uint8_t)record.family, .bits = (uint8_t)record.bits};
+        memcpy(blob->prefixes[i].ip, record.ip, sizeof(record.ip));
     }
     return SLUICE_OK;
 }
@@ -99,7 +142,7 @@ static int read_backends(struct decoder *decoder, struct blob *blob)
         if (record->id == 0) {
             return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "id", "Must not be 0");
         }
-        if (record->balance > SLUICE_BALANCE_LEAST_CONNECTIONS) {
+        if (record->balance > SLUICE_BALANCE_LEAST_TIME) {
             return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "balance", "Balance %u is not known",
                                   record->balance);
         }
@@ -111,8 +154,12 @@ static int read_backends(struct decoder *decoder, struct blob *blob)
             return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count",
                                   "Must be 0 to %u records of the table", BALANCE_MAX_MEMBERS);
         }
-        if (record->reserved0 != 0 || record->reserved1 != 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "reserved0", "Must be zero");
+        if (record->panic_ppm > MILLION) {
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "panic_ppm", "Must be 0 to 1000000");
+        }
+        if (record->slow_start_ms > TIMEOUT_MAX_MS) {
+            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "slow_start_ms", "Must be at most %llu",
+                                  (unsigned long long)TIMEOUT_MAX_MS);
         }
     }
     return SLUICE_OK;
@@ -190,6 +237,51 @@ static int check_timeouts(struct decoder *decoder, const struct sluice_tenant_re
     return SLUICE_OK;
 }
 
+static int check_limits(struct decoder *decoder, const struct sluice_tenant_record *record, uint32_t index)
+{
+    const struct sluice_limits *limits = &record->limits;
+    const struct {
+        const char *field;
+        const struct sluice_bucket *bucket;
+    } buckets[] = {
+        {"limits.session_rate", &limits->session_rate},
+        {"limits.up", &limits->up},
+        {"limits.down", &limits->down},
+        {"limits.session_up", &limits->session_up},
+        {"limits.session_down", &limits->session_down},
+        {"limits.source_rate", &limits->source_rate},
+    };
+    for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
+        const struct sluice_bucket *bucket = buckets[i].bucket;
+        if (bucket->rate != SLUICE_UNLIMITED64 &&
+            (bucket->rate > SLUICE_RATE_MAX || bucket->burst > SLUICE_BURST_MAX)) {
+            return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, buckets[i].field,
+                                  "Rate must be at most %llu, burst %llu", (unsigned long long)SLUICE_RATE_MAX,
+                                  (unsigned long long)SLUICE_BURST_MAX);
+        }
+    }
+    if ((limits->flags & ~SLUICE_LIMITS_DRY_RUN) != 0) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "limits.flags", "Flags %#x are not known",
+                              limits->flags);
+    }
+    if (limits->on_limit > SLUICE_ON_LIMIT_QUEUE) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "limits.on_limit", "Value %u is not known",
+                              limits->on_limit);
+    }
+    if (limits->queue_timeout_ms > TIMEOUT_MAX_MS) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "limits.queue_timeout_ms", "Must be at most %llu",
+                              (unsigned long long)TIMEOUT_MAX_MS);
+    }
+    if (limits->source_ipv4_bits > 32 || limits->source_ipv6_bits > 128) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "limits.source_ipv4_bits",
+                              "Must be 0 to 32, and 0 to 128 of IPv6");
+    }
+    if (limits->reserved0 != 0) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "limits.reserved0", "Must be zero");
+    }
+    return SLUICE_OK;
+}
+
 /* Ids are unique in their tenant, and listeners name backends of it. */
 static int check_parts(struct decoder *decoder, const struct blob *blob, const struct sluice_tenant_record *tenant)
 {
@@ -228,12 +320,8 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
     if (record->id == 0) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "id", "Must not be 0");
     }
-    if ((record->flags & ~SLUICE_TENANT_ENABLED) != 0) {
+    if ((record->flags & ~(SLUICE_TENANT_ENABLED | SLUICE_TENANT_ALLOW_LIST)) != 0) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "flags", "Flags %#x are not known", record->flags);
-    }
-    if (record->on_limit > SLUICE_ON_LIMIT_RESET) {
-        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "on_limit", "Value %u is not known",
-                              record->on_limit);
     }
     if (record->reset_propagation > SLUICE_RESET_BOTH) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "reset_propagation", "Value %u is not known",
@@ -246,10 +334,15 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
     if (!inside(record->first_backend, record->backend_count, blob->backend_count)) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "backend_count", "Not inside the table of backends");
     }
-    if (!all_zero(record->reserved0, sizeof(record->reserved0))) {
+    if (record->allow_count > blob->prefix_count || record->deny_count > blob->prefix_count ||
+        !inside(record->first_prefix, record->allow_count + record->deny_count, blob->prefix_count)) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "allow_count", "Not inside the table of prefixes");
+    }
+    if (record->reserved0 != 0) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "reserved0", "Must be zero");
     }
     int result = check_timeouts(decoder, record, index);
+    result = result != SLUICE_OK ? result : check_limits(decoder, record, index);
     return result != SLUICE_OK ? result : check_parts(decoder, blob, record);
 }
 
@@ -345,8 +438,8 @@ int blob_decode(const uint8_t *bytes, uint64_t size, struct blob *blob, struct s
     }
 
     /* What others refer to comes first. */
-    int (*const steps[])(struct decoder *, struct blob *) = {read_process,   read_endpoints, read_backends,
-                                                             read_listeners, read_tenants,   read_removed};
+    int (*const steps[])(struct decoder *, struct blob *) = {
+        read_process, read_endpoints, read_backends, read_listeners, read_prefixes, read_tenants, read_removed};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == SLUICE_OK; i++) {
         result = steps[i](&decoder, blob);
     }
@@ -367,5 +460,6 @@ void blob_free(struct blob *blob)
     free(blob->listeners);
     free(blob->backends);
     free(blob->endpoints);
+    free(blob->prefixes);
     memset(blob, 0, sizeof(*blob));
 }

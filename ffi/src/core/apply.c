@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Changing the configuration while traffic flows. apply_blob runs on the control thread, the rest on the workers. */
+ * Changing the configuration while traffic flows. Control thread; what workers do in it is apply_worker.c. */
 #include "core/apply.h"
 
 #include <errno.h>
@@ -9,71 +9,10 @@
 
 #include "core/engine.h"
 #include "core/failure.h"
+#include "core/limits.h"
 #include "core/snapshot.h"
+#include "core/sources.h"
 #include "path/session.h"
-
-/* ---- The workers' parts ---- */
-
-static bool serves(const struct path *path, const struct binding *binding)
-{
-    return binding->only_worker == ALL_WORKERS || binding->only_worker == path->worker;
-}
-
-/* Where the step in hand ends. */
-static uint32_t step_end(const struct change *change, uint32_t count)
-{
-    return count - change->first < CHANGE_STEP ? count : change->first + CHANGE_STEP;
-}
-
-int apply_open(struct path *path, struct change *change)
-{
-    for (uint32_t i = change->first; i < step_end(change, change->opened_count); i++) {
-        struct binding *binding = change->opened[i];
-        if (!serves(path, binding)) {
-            continue;
-        }
-        int result = listener_open(path, &binding->sockets[path->worker], &binding->address, &binding->options);
-        if (result != 0) {
-            atomic_store_explicit(&change->failed, i, memory_order_relaxed);
-            return result;
-        }
-    }
-    return 0;
-}
-
-void apply_close_opened(struct path *path, const struct change *change)
-{
-    for (uint32_t i = 0; i < change->opened_count; i++) {
-        listener_close(path, &change->opened[i]->sockets[path->worker], false);
-    }
-}
-
-void apply_close(struct path *path, const struct change *change)
-{
-    for (uint32_t i = change->first; i < step_end(change, change->closed_count); i++) {
-        listener_close(path, &change->closed[i]->sockets[path->worker], true);
-    }
-}
-
-void apply_commit(struct path *path, const struct change *change)
-{
-    for (uint32_t i = 0; i < change->assignment_count; i++) {
-        const struct assignment *assignment = &change->assignments[i];
-        if (serves(path, assignment->binding)) {
-            listener_serve(path, &assignment->binding->sockets[path->worker], &assignment->tenant->views[path->worker],
-                           assignment->listener);
-        }
-    }
-    for (uint32_t i = 0; i < change->retirement_count; i++) {
-        const struct retirement *retirement = &change->retirements[i];
-        struct tenant_view *view = &retirement->version->views[path->worker];
-        session_drain_view(path, view, retirement->removed, retirement->drain_ms);
-        if (retirement->was_current) {
-            view->current = false;
-            session_retire_view(view);
-        }
-    }
-}
 
 /* ---- Preparing ---- */
 
@@ -123,6 +62,28 @@ static int touch(struct job *job)
     return SLUICE_OK;
 }
 
+/* New limits, where they are other than those in force. */
+static int build_limits(struct job *job, uint32_t index)
+{
+    const struct sluice_tenant_record *record = &job->blob->tenants[index];
+    struct tenant *version = job->versions[index];
+    struct tenant_limits *before = version->shared->limits;
+    if (limits_by_source(&record->limits) && sources_open(job->engine) != 0) {
+        return out_of_memory(job);
+    }
+    if (limits_are(before, &record->limits, version->enabled)) {
+        return SLUICE_OK;
+    }
+    struct limits_change *change = &job->change.limits[job->change.limits_count];
+    *change = (struct limits_change){.shared = version->shared, .before = before};
+    change->after = limits_new(&record->limits, version->enabled, before);
+    if (change->after == NULL) {
+        return out_of_memory(job);
+    }
+    job->change.limits_count++;
+    return SLUICE_OK;
+}
+
 static int build_versions(struct job *job)
 {
     const struct blob *blob = job->blob;
@@ -133,6 +94,10 @@ static int build_versions(struct job *job)
             return out_of_memory(job);
         }
         job->version_count++;
+        result = build_limits(job, i);
+        if (result != SLUICE_OK) {
+            return result;
+        }
     }
     return SLUICE_OK;
 }
@@ -269,10 +234,11 @@ static int make_room(struct job *job)
     change->assignments = calloc(addresses + 1u, sizeof(*change->assignments));
     change->closed = calloc(change->closed_count + 1u, sizeof(*change->closed));
     change->retirements = calloc(change->retirement_count + 1u, sizeof(*change->retirements));
+    change->limits = calloc(job->blob->tenant_count + 1u, sizeof(*change->limits));
     change->closed_count = 0;
     change->retirement_count = 0;
     if (job->versions == NULL || change->opened == NULL || change->assignments == NULL || change->closed == NULL ||
-        change->retirements == NULL || bindings_reserve(&engine->bindings, addresses) != 0 ||
+        change->retirements == NULL || change->limits == NULL || bindings_reserve(&engine->bindings, addresses) != 0 ||
         id_map_reserve(&engine->tenants, job->blob->tenant_count) != 0) {
         return out_of_memory(job);
     }
@@ -381,6 +347,7 @@ static void register_versions(struct job *job)
     for (uint32_t i = 0; i < job->blob->removed_count; i++) {
         struct tenant *tenant = in_force(job, job->blob->removed[i]);
         snapshot_mark_gone(tenant->shared, NULL);
+        engine->enabled_tenants -= tenant->enabled ? 1u : 0u;
         list_remove(&tenant->shared->outdated);
         list_append(&engine->outdated, &tenant->shared->outdated);
         table_remove(engine, tenant);
@@ -389,6 +356,8 @@ static void register_versions(struct job *job)
     for (uint32_t i = 0; i < job->version_count; i++) {
         struct tenant *version = job->versions[i];
         struct tenant *before = in_force(job, version->id);
+        engine->enabled_tenants += version->enabled ? 1u : 0u;
+        engine->enabled_tenants -= before != NULL && before->enabled ? 1u : 0u;
         snapshot_publish(version, engine->worker_count);
         table_set(engine, version, before == NULL);
         id_map_put(&engine->tenants, version->id, version);
@@ -432,13 +401,21 @@ static void set_process(struct process_shared *process, const struct sluice_proc
 
 static void commit(struct job *job)
 {
+    struct sluice_engine *engine = job->engine;
     register_versions(job);
-    set_process(&job->engine->process, job->blob->process);
+    set_process(&engine->process, job->blob->process);
+    atomic_store_explicit(&engine->process.tenants, engine->enabled_tenants, memory_order_relaxed);
+    for (uint32_t i = 0; i < job->change.limits_count; i++) {
+        limits_swap(&job->change.limits[i]);
+    }
     /* Before the commit: what the kernel has queued for them still is of the versions that it ends. */
     ask_in_steps(job, MESSAGE_CLOSE, job->change.closed_count);
-    engine_ask(job->engine, MESSAGE_COMMIT, 0, &job->change);
+    engine_ask(engine, MESSAGE_COMMIT, 0, &job->change);
+    for (uint32_t i = 0; i < job->change.limits_count; i++) {
+        limits_settle(&job->change.limits[i]);
+    }
     settle_bindings(job);
-    job->engine->generation = job->blob->generation;
+    engine->generation = job->blob->generation;
 }
 
 /* ---- The whole ---- */
@@ -450,6 +427,9 @@ static void undo(struct job *job)
         bindings_remove(&job->engine->bindings, job->change.opened[i]);
         binding_remove_file(job->change.opened[i]);
         free(job->change.opened[i]);
+    }
+    for (uint32_t i = 0; i < job->change.limits_count; i++) {
+        limits_free(job->change.limits[i].after);
     }
     for (uint32_t i = 0; i < job->version_count; i++) {
         snapshot_free(job->versions[i]);
@@ -489,5 +469,6 @@ int apply_blob(struct sluice_engine *engine, const struct blob *blob, struct slu
     free(job.change.closed);
     free(job.change.assignments);
     free(job.change.retirements);
+    free(job.change.limits);
     return result;
 }

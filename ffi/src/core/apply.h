@@ -43,6 +43,8 @@ struct change {
     uint32_t assignment_count;
     struct retirement *retirements;
     uint32_t retirement_count;
+    struct limits_change *limits; /* control thread: of tenants whose limits change */
+    uint32_t limits_count;
 };
 
 /* Puts a decoded blob in force. Returns SLUICE_OK or a code, with details in *error. */

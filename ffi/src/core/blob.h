@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "policy/prefix_set.h"
 #include "sluice.h"
 #include "sys/net.h"
 
@@ -32,6 +33,8 @@ struct blob {
     uint32_t backend_count;
     struct blob_endpoint *endpoints;
     uint32_t endpoint_count;
+    struct prefix *prefixes;
+    uint32_t prefix_count;
 };
 
 #endif

@@ -8,6 +8,17 @@
 
 #include "core/failure.h"
 #include "core/snapshot.h"
+#include "core/sources.h"
+
+/* A worker that stops may leave nodes that others pushed after its last turn. */
+static void release_pins(struct sluice_engine *engine)
+{
+    for (uint32_t i = 0; engine->wakers != NULL && i < engine->worker_count; i++) {
+        for (struct waker_node *node = waker_take(&engine->wakers[i]); node != NULL; node = node->next) {
+            tenant_unpin(container_of(node, struct waiting_room, node)->pinned);
+        }
+    }
+}
 
 static void free_engine(struct sluice_engine *engine)
 {
@@ -15,6 +26,8 @@ static void free_engine(struct sluice_engine *engine)
         log_ring_destroy(&engine->workers[i].log);
         mailbox_close(&engine->workers[i].mailbox);
     }
+    release_pins(engine);
+    engine_collect(engine);
     for (uint32_t i = 0; i < engine->tenants.count; i++) {
         struct tenant_shared *shared = engine->table[i]->shared;
         list_remove(&shared->outdated);
@@ -24,6 +37,8 @@ static void free_engine(struct sluice_engine *engine)
     bindings_destroy(&engine->bindings);
     id_map_destroy(&engine->tenants);
     free(engine->table);
+    sources_close(engine);
+    free(engine->wakers);
     free(engine->cells);
     free(engine->workers);
     free(engine);
@@ -45,9 +60,13 @@ static int make_worker(struct sluice_engine *engine, uint32_t number, uint32_t l
     struct worker *worker = &engine->workers[number];
     worker->number = number;
     worker->process = &engine->process;
+    worker->wakers = engine->wakers;
+    worker->worker_count = engine->worker_count;
     worker->cell = &engine->cells[number];
     int result = log_ring_init(&worker->log, log_ring_bytes);
-    return result != 0 ? result : mailbox_open(&worker->mailbox);
+    result = result != 0 ? result : mailbox_open(&worker->mailbox);
+    engine->wakers[number].event_fd = worker->mailbox.event_fd;
+    return result;
 }
 
 int engine_create(const struct sluice_engine_options *options, struct sluice_engine **result,
@@ -64,7 +83,9 @@ int engine_create(const struct sluice_engine_options *options, struct sluice_eng
     atomic_init(&engine->process.max_connections, SLUICE_UNLIMITED32);
     engine->workers = aligned_array(options->workers, sizeof(*engine->workers));
     engine->cells = aligned_array(options->workers, sizeof(*engine->cells));
-    if (engine->workers == NULL || engine->cells == NULL || bindings_init(&engine->bindings) != 0) {
+    engine->wakers = aligned_array(options->workers, sizeof(*engine->wakers));
+    if (engine->workers == NULL || engine->cells == NULL || engine->wakers == NULL ||
+        bindings_init(&engine->bindings) != 0) {
         goto no_memory;
     }
     for (uint32_t i = 0; i < options->workers; i++) {

@@ -20,11 +20,16 @@ struct sluice_engine {
     uint32_t worker_count;
     struct worker *workers;
     struct worker_cell *cells; /* one a worker */
+    struct waker *wakers;      /* one a worker */
     struct process_shared process;
+    struct source_table sources; /* in use where process.sources is not NULL */
+    void *sources_memory;        /* its mapping */
+    uint64_t sources_bytes;
     uint64_t generation;
     struct id_map tenants; /* id → struct tenant: the version in force */
     struct tenant **table; /* the same, dense, in the order of statistics positions */
     uint32_t table_capacity;
+    uint32_t enabled_tenants;
     struct bindings bindings;
     struct list outdated; /* struct tenant_shared by `outdated`: with versions to free */
     uint32_t log_next;    /* worker whose log ring is read first next time: none starves */
@@ -56,6 +61,9 @@ int64_t sessions_drain(struct sluice_engine *engine, const struct session_filter
 /* ---- core/report: statistics ---- */
 
 int32_t report_tenants(const struct sluice_engine *engine, uint32_t first, struct sluice_tenant_stats *records,
+                       uint64_t room);
+int32_t report_tenant(const struct sluice_engine *engine, uint32_t tenant, struct sluice_tenant_stats *record);
+int32_t report_sources(struct sluice_engine *engine, uint32_t tenant, struct sluice_source_stats *records,
                        uint64_t room);
 int32_t report_listeners(const struct sluice_engine *engine, uint32_t first, struct sluice_listener_stats *records,
                          uint64_t room);

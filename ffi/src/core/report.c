@@ -3,24 +3,94 @@
 #include <string.h>
 
 #include "core/engine.h"
+#include "path/session.h"
+#include "sys/clock.h"
+
+static uint64_t tokens_of(const struct tenant_bucket *bucket, uint64_t now_ns)
+{
+    return bucket->limited ? token_level(&bucket->rate, &bucket->spent, now_ns) : SLUICE_UNLIMITED64;
+}
+
+/* Sessions for which there are tokens. */
+static uint64_t sessions_of(const struct tenant_bucket *bucket, uint64_t now_ns)
+{
+    uint64_t tokens = tokens_of(bucket, now_ns);
+    return tokens == SLUICE_UNLIMITED64 ? tokens : tokens / TOKENS_A_SESSION;
+}
+
+static void describe_tenant(const struct sluice_engine *engine, const struct tenant_shared *shared, uint64_t now_ns,
+                            struct sluice_tenant_stats *record)
+{
+    const struct tenant_limits *limits = tenant_limits(shared);
+    *record = (struct sluice_tenant_stats){
+        .id = shared->id,
+        .queue_length = atomic_load_explicit(&shared->queue_length, memory_order_relaxed),
+        .session_tokens = sessions_of(&limits->session_rate, now_ns),
+        .up_tokens = tokens_of(&limits->bytes[UP], now_ns),
+        .down_tokens = tokens_of(&limits->bytes[DOWN], now_ns),
+        .sessions_active = atomic_load_explicit(&shared->active, memory_order_relaxed),
+        .buffered_bytes = atomic_load_explicit(&shared->buffered_bytes, memory_order_relaxed),
+    };
+    for (uint32_t worker = 0; worker < engine->worker_count; worker++) {
+        stats_sum_tenant(record, &shared->cells[worker]);
+    }
+}
 
 int32_t report_tenants(const struct sluice_engine *engine, uint32_t first, struct sluice_tenant_stats *records,
                        uint64_t room)
 {
     uint64_t count = 0;
+    uint64_t now_ns = clock_now_ns();
     for (uint64_t i = first; i < engine->tenants.count && count < room; i++) {
-        struct tenant_shared *shared = engine->table[i]->shared;
-        struct sluice_tenant_stats *record = &records[count++];
-        *record = (struct sluice_tenant_stats){
-            .id = shared->id,
-            .sessions_active = atomic_load_explicit(&shared->active, memory_order_relaxed),
-            .buffered_bytes = atomic_load_explicit(&shared->buffered_bytes, memory_order_relaxed),
-        };
-        for (uint32_t worker = 0; worker < engine->worker_count; worker++) {
-            stats_sum_tenant(record, &shared->cells[worker]);
-        }
+        describe_tenant(engine, engine->table[i]->shared, now_ns, &records[count++]);
     }
     return (int32_t)count;
+}
+
+int32_t report_tenant(const struct sluice_engine *engine, uint32_t tenant, struct sluice_tenant_stats *record)
+{
+    const struct tenant *version = id_map_get(&engine->tenants, tenant);
+    if (version == NULL) {
+        return 0;
+    }
+    describe_tenant(engine, version->shared, clock_now_ns(), record);
+    return 1;
+}
+
+/* The sources with most sessions, those first. */
+struct busiest {
+    struct sluice_source_stats *records;
+    uint64_t count;
+    uint64_t room;
+};
+
+static void note_source(void *context, const struct source_key *key, uint32_t sessions)
+{
+    struct busiest *busiest = context;
+    uint64_t place = busiest->count;
+    while (place > 0 && busiest->records[place - 1].sessions < sessions) {
+        place--;
+    }
+    if (sessions == 0 || place == busiest->room) {
+        return;
+    }
+    if (busiest->count < busiest->room) {
+        busiest->count++;
+    }
+    struct sluice_source_stats *record = &busiest->records[place];
+    memmove(record + 1, record, (busiest->count - 1 - place) * sizeof(*record));
+    *record = (struct sluice_source_stats){.family = key->family, .sessions = sessions};
+    memcpy(record->ip, key->ip, sizeof(record->ip));
+}
+
+int32_t report_sources(struct sluice_engine *engine, uint32_t tenant, struct sluice_source_stats *records,
+                       uint64_t room)
+{
+    struct busiest busiest = {.records = records, .room = room};
+    if (engine->sources_memory != NULL) {
+        source_table_visit(&engine->sources, tenant, note_source, &busiest);
+    }
+    return (int32_t)busiest.count;
 }
 
 static void describe(const struct net_address *from, struct sluice_address *to)
@@ -87,7 +157,7 @@ static void report_endpoint(const struct sluice_engine *engine, const struct ten
         .backend = backend->id,
         .id = endpoint->id,
         .state = endpoint->state,
-        .sessions_active = atomic_load_explicit(&endpoint->shared->active, memory_order_relaxed),
+        .sessions_active = atomic_load_explicit(&endpoint->shared->signals.active, memory_order_relaxed),
     };
     for (uint32_t worker = 0; worker < engine->worker_count; worker++) {
         record->sessions_total += stats_get(&endpoint->shared->cells[worker].sessions_total);

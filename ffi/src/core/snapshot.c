@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
+#include "path/queue.h"
+#include "path/throttle.h"
+#include "sys/clock.h"
+
 /* ---- Shared parts: counted by the versions that point to them ---- */
 
 /* A zeroed, cache-aligned object with a cell a worker at its end; references 1. */
@@ -31,6 +36,14 @@ static void shared_drop(void *object)
     if (object != NULL && --*(uint32_t *)object == 0) {
         free(object);
     }
+}
+
+static void tenant_shared_drop(struct tenant_shared *shared)
+{
+    if (shared != NULL && shared->references == 1) {
+        limits_free(shared->limits);
+    }
+    shared_drop(shared);
 }
 
 static const struct backend *find_backend(const struct tenant *tenant, uint32_t id)
@@ -59,9 +72,16 @@ static struct tenant_shared *share_tenant(const struct tenant *before, uint32_t 
         before->shared->references++;
         return before->shared;
     }
-    struct tenant_shared *shared = shared_new(sizeof(*shared), sizeof(shared->cells[0]), workers);
+    struct tenant_shared *shared =
+        shared_new(sizeof(*shared), sizeof(shared->cells[0]) + sizeof(shared->locals[0]), workers);
     if (shared != NULL) {
         shared->id = id;
+        shared->locals = (struct tenant_local *)(void *)&shared->cells[workers];
+        for (uint32_t i = 0; i < workers; i++) {
+            queue_init(&shared->locals[i].room);
+            throttle_group_init(&shared->locals[i].groups[UP]);
+            throttle_group_init(&shared->locals[i].groups[DOWN]);
+        }
         list_init(&shared->versions);
         list_init(&shared->outdated);
         list_init(&shared->bindings);
@@ -110,39 +130,46 @@ static struct endpoint_shared *share_endpoint(const struct backend *old, const s
     if (shared != NULL) {
         shared->id = wanted->record.id;
         shared->address = wanted->address;
+        if (old != NULL) {
+            shared->signals.up_since_ns = clock_now_ns(); /* new among others: it starts slowly */
+        }
     }
     return shared;
 }
 
 /* ---- Building ---- */
 
-static int build_sequence(struct backend *backend, const struct blob_endpoint *endpoints)
+/* Tables for choosing among the members. */
+static int build_balancing(struct backend *backend, const struct balance_member *members, uint32_t count,
+                           const struct sluice_backend_record *record)
 {
-    uint32_t count = backend->pool.member_count;
-    int result = -ENOMEM;
-    uint32_t *weights = calloc(count + 1u, sizeof(*weights));
-    int64_t *scratch = calloc((size_t)count * 2 + 1, sizeof(*scratch));
-    uint16_t *sequence = NULL;
-    if (weights == NULL || scratch == NULL) {
-        goto cleanup;
+    struct balance_settings settings = {
+        .algorithm = record->balance,
+        .panic_ppm = record->panic_ppm,
+        .slow_start_ns = mul_saturating_u64(record->slow_start_ms, NS_PER_MS),
+    };
+    void *scratch = malloc(balance_scratch_bytes(count) + 1u);
+    if (scratch == NULL) {
+        return -ENOMEM;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        bool ready = endpoints[i].record.state == SLUICE_ENDPOINT_READY;
-        weights[i] = ready ? endpoints[i].record.weight : 0;
+    backend->balancing = malloc(balance_bytes(members, count, record->balance, scratch) + 1u);
+    if (backend->balancing != NULL) {
+        balance_build(&backend->pool, members, count, &settings, &backend->shared->balance, backend->balancing,
+                      scratch);
     }
-    uint32_t length = balance_sequence_length(weights, count);
-    sequence = calloc(length == 0 ? 1 : length, sizeof(*sequence));
-    if (sequence == NULL) {
-        goto cleanup;
-    }
-    balance_sequence_build(weights, count, sequence, scratch);
-    backend->pool.sequence = sequence;
-    backend->pool.sequence_length = length;
-    result = 0;
-cleanup:
-    free(weights);
     free(scratch);
-    return result;
+    return backend->balancing == NULL ? -ENOMEM : 0;
+}
+
+/* A number that stands for an address: the same in each version and each process (FNV-1a). */
+static uint64_t address_key(const struct net_address *address)
+{
+    uint64_t key = UINT64_C(0xcbf29ce484222325);
+    const uint8_t *bytes = (const uint8_t *)&address->any;
+    for (socklen_t i = 0; i < address->length; i++) {
+        key = (key ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return key;
 }
 
 static int build_backend(const struct blob *blob, const struct sluice_backend_record *record,
@@ -153,7 +180,6 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
     struct balance_member *members = calloc(record->endpoint_count + 1u, sizeof(*members));
 
     backend->id = record->id;
-    backend->balance = record->balance;
     backend->attempts = record->attempts;
     backend->pool.members = members;
     backend->pool.member_count = record->endpoint_count;
@@ -162,7 +188,6 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
     if (members == NULL || backend->shared == NULL || backend->endpoints == NULL) {
         return -ENOMEM;
     }
-    backend->pool.ticket = &backend->shared->ticket;
     for (uint32_t i = 0; i < record->endpoint_count; i++) {
         struct endpoint *endpoint = &backend->endpoints[i];
         const struct sluice_endpoint_record *source = &wanted[i].record;
@@ -173,13 +198,34 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
             return -ENOMEM;
         }
         members[i] = (struct balance_member){
-            .active = &endpoint->shared->active,
+            .signals = &endpoint->shared->signals,
+            .key = address_key(&wanted[i].address),
             .max_active = source->max_connections,
             .weight = source->weight,
+            .tier = source->tier,
             .usable = source->state == SLUICE_ENDPOINT_READY,
         };
     }
-    return build_sequence(backend, wanted);
+    return build_balancing(backend, members, record->endpoint_count, record);
+}
+
+/* Access lists. */
+static int build_prefixes(const struct blob *blob, const struct sluice_tenant_record *record, struct tenant *tenant)
+{
+    tenant->has_allow_list = (record->flags & SLUICE_TENANT_ALLOW_LIST) != 0;
+    if (record->allow_count == 0 && record->deny_count == 0) {
+        return 0;
+    }
+    const struct prefix *allow = &blob->prefixes[record->first_prefix];
+    size_t allow_bytes = prefix_set_bytes(record->allow_count);
+    tenant->prefixes = malloc(allow_bytes + prefix_set_bytes(record->deny_count));
+    if (tenant->prefixes == NULL) {
+        return -ENOMEM;
+    }
+    void *deny_memory = (uint8_t *)tenant->prefixes + allow_bytes;
+    prefix_set_build(allow, record->allow_count, tenant->prefixes, &tenant->allow);
+    prefix_set_build(allow + record->allow_count, record->deny_count, deny_memory, &tenant->deny);
+    return 0;
 }
 
 static int build_parts(const struct blob *blob, const struct sluice_tenant_record *record, const struct tenant *before,
@@ -216,8 +262,6 @@ int snapshot_build(const struct blob *blob, uint32_t index, const struct tenant 
     }
     tenant->id = record->id;
     tenant->enabled = (record->flags & SLUICE_TENANT_ENABLED) != 0;
-    tenant->on_limit = record->on_limit;
-    tenant->max_connections = record->max_connections;
     tenant->reset_propagation = record->reset_propagation;
     tenant->buffer_bytes = record->buffer_bytes;
     tenant->timeouts = (struct timeouts){
@@ -242,7 +286,7 @@ int snapshot_build(const struct blob *blob, uint32_t index, const struct tenant 
     tenant->listeners = calloc(record->listener_count + 1u, sizeof(*tenant->listeners));
     tenant->shared = share_tenant(before, record->id, workers);
     if (tenant->backends == NULL || tenant->listeners == NULL || tenant->shared == NULL ||
-        build_parts(blob, record, before, workers, tenant) != 0) {
+        build_prefixes(blob, record, tenant) != 0 || build_parts(blob, record, before, workers, tenant) != 0) {
         snapshot_free(tenant);
         return -ENOMEM;
     }
@@ -282,7 +326,7 @@ static void free_backend(struct backend *backend)
     }
     free(backend->endpoints);
     free((void *)(uintptr_t)backend->pool.members);
-    free((void *)(uintptr_t)backend->pool.sequence);
+    free(backend->balancing);
     shared_drop(backend->shared);
 }
 
@@ -296,8 +340,9 @@ void snapshot_free(struct tenant *tenant)
     }
     free(tenant->backends);
     free(tenant->listeners);
+    free(tenant->prefixes);
     list_remove(&tenant->siblings);
-    shared_drop(tenant->shared);
+    tenant_shared_drop(tenant->shared);
     free(tenant);
 }
 
@@ -316,6 +361,6 @@ uint32_t snapshot_collect(struct tenant_shared *shared)
             left++;
         }
     }
-    shared_drop(shared);
+    tenant_shared_drop(shared);
     return left;
 }

@@ -14,6 +14,8 @@
 
 #include "core/apply.h"
 #include "path/listener.h"
+#include "path/pace.h"
+#include "path/queue.h"
 #include "path/session.h"
 #include "path/session_scan.h"
 #include "sys/clock.h"
@@ -22,21 +24,38 @@
 #define PIPE_SHARE 8u      /* an eighth of the file table may be pipes (two fds each) */
 #define PIPES_MAX 4096u
 
-/* Gives the thread a file table of its own, with only the standard streams and the mailbox in it: the kernel then
- * need not count references for each call, and RLIMIT_NOFILE counts for this worker alone. ThreadSanitizer knows fds
- * by number for the whole process, so under it the table stays shared. */
+static int compare_fds(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Gives the thread a file table of its own, with only the standard streams and the mailboxes in it (its own to read,
+ * the others to wake their workers): the kernel then need not count references for each call, and RLIMIT_NOFILE counts
+ * for this worker alone. ThreadSanitizer knows fds by number for the whole process, so under it the table stays
+ * shared. */
 static int unshare_files(const struct worker *worker)
 {
 #if !defined(__SANITIZE_THREAD__)
-    unsigned mailbox = (unsigned)worker->mailbox.event_fd;
-    if (syscall(SYS_close_range, mailbox + 1, ~0u, CLOSE_RANGE_UNSHARE) == -1) {
+    int kept[SLUICE_MAX_WORKERS];
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
+        kept[i] = worker->wakers[i].event_fd;
+    }
+    qsort(kept, worker->worker_count, sizeof(kept[0]), compare_fds);
+    unsigned last = (unsigned)kept[worker->worker_count - 1];
+    if (syscall(SYS_close_range, last + 1, ~0u, CLOSE_RANGE_UNSHARE) == -1) {
         return -errno;
     }
-    if (mailbox > 3 && syscall(SYS_close_range, 3u, mailbox - 1, 0) == -1) {
-        return -errno;
+    unsigned from = 3;
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
+        unsigned fd = (unsigned)kept[i];
+        if (fd > from && syscall(SYS_close_range, from, fd - 1, 0) == -1) {
+            return -errno;
+        }
+        from = fd + 1;
     }
 #else
     (void)worker;
+    (void)compare_fds;
 #endif
     return 0;
 }
@@ -56,7 +75,16 @@ static int set_up(struct worker *worker)
     }
     uint64_t pipes = limit.rlim_cur / 2 / PIPE_SHARE;
     pipes = pipes < PIPES_MAX ? pipes : PIPES_MAX;
-    result = path_init(&worker->path, worker->number, (uint32_t)pipes, worker->process, worker->cell, &worker->log);
+    struct path_parts parts = {
+        .worker = worker->number,
+        .worker_count = worker->worker_count,
+        .pipe_limit = (uint32_t)pipes,
+        .process = worker->process,
+        .wakers = worker->wakers,
+        .cell = worker->cell,
+        .log = &worker->log,
+    };
+    result = path_init(&worker->path, &parts);
     if (result != 0) {
         return result;
     }
@@ -108,10 +136,16 @@ static void handle(struct worker *worker, struct message *message)
     round_answer(round, result); /* the message and the change are the asker's again */
 }
 
-static void read_mail(struct worker *worker)
+/* Before anything is taken, mail or nodes of the waker, which use one event fd: what is pushed after this wakes anew.
+ */
+static void clear_wake(struct worker *worker)
 {
     uint64_t count;
     (void)!read(worker->mailbox.event_fd, &count, sizeof(count));
+}
+
+static void read_mail(struct worker *worker)
+{
     struct message *message = mailbox_take(&worker->mailbox);
     while (message != NULL) {
         struct message *next = message->next; /* of the same asker: there is one round at a time */
@@ -182,18 +216,34 @@ static void publish(struct path *path, uint64_t turn_ns)
     }
 }
 
-/* The loop, in the order of a turn: wait → clock → events → what is ready → timers → mail → free the dead. */
+/* How long the loop may wait for events, in ns; -1: for ever. */
+static int64_t wait_ns(const struct path *path)
+{
+    if (!list_empty(&path->ready)) {
+        return 0;
+    }
+    int64_t pace_ns = pace_wait_ns(path);
+    int32_t wheel_ms = timer_wheel_wait_ms(&path->wheel, path->now_ms);
+    int64_t wheel_ns = wheel_ms < 0 ? -1 : (int64_t)wheel_ms * (int64_t)NS_PER_MS;
+    return pace_ns >= 0 && (wheel_ns < 0 || pace_ns < wheel_ns) ? pace_ns : wheel_ns;
+}
+
+/* The loop, in the order of a turn: wait → clock → events → what is ready → timers → limits → mail → free the dead. */
 static void run(struct worker *worker)
 {
     struct path *path = &worker->path;
     while (!worker->stopping) {
-        int wait_ms = list_empty(&path->ready) ? timer_wheel_wait_ms(&path->wheel, path->now_ms) : 0;
-        int count = loop_wait(&path->loop, wait_ms);
+        int count = loop_wait(&path->loop, wait_ns(path));
         path_tick(path);
         uint64_t began_ns = path->now_ns;
         bool mail = dispatch(path, count);
+        if (unlikely(mail)) {
+            clear_wake(worker);
+        }
         run_ready(path);
         timer_wheel_turn(&path->wheel, path->now_ms, TIMER_BUDGET, fire, path);
+        pace_turn(path);
+        queue_turn(path);
         if (unlikely(mail)) {
             read_mail(worker);
         }

@@ -20,6 +20,8 @@ struct worker {
     struct mailbox mailbox;
     struct message message; /* control thread: of the round in hand, so that asking needs no memory */
     struct process_shared *process;
+    struct waker *wakers; /* of all workers */
+    uint32_t worker_count;
     struct worker_cell *cell;
     struct log_ring log;
     struct path path; /* the thread's own */

@@ -30,12 +30,15 @@ static inline uint64_t stats_get(const _Atomic uint64_t *counter)
     X(bytes_up)                                                                                                        \
     X(bytes_down)                                                                                                      \
     X(retries_total)                                                                                                   \
+    X(throttled_us_up)                                                                                                 \
+    X(throttled_us_down)                                                                                               \
     X(connect_us_sum)                                                                                                  \
     X(session_us_sum)
 
 /* The counters that are arrays: name and length. */
 #define STATS_TENANT_ARRAYS(X)                                                                                         \
     X(refused, SLUICE_REASON_COUNT)                                                                                    \
+    X(dry_refused, SLUICE_REASON_COUNT)                                                                                \
     X(closed, SLUICE_CODE_COUNT)                                                                                       \
     X(connect_bucket, SLUICE_BUCKET_COUNT)                                                                             \
     X(session_bucket, SLUICE_BUCKET_COUNT)
@@ -47,6 +50,7 @@ struct tenant_cell {
     STATS_TENANT_ARRAYS(STATS_ARRAY)
 #undef STATS_FIELD
 #undef STATS_ARRAY
+    uint64_t told_ns; /* when a refusal was last told; the worker's alone */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct listener_cell {

@@ -3,40 +3,34 @@
 #include "path/connector.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "path/listener.h"
+#include "path/queue.h"
 #include "path/relay.h"
 #include "sys/clock.h"
 
 /* A connect that the loop reports within this time was not across a network. */
 #define QUICK_CONNECT_NS UINT64_C(100000)
 
-#define EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
-
 static struct endpoint_cell *endpoint_cell(const struct path *path, const struct session *session)
 {
     return &session->endpoint->shared->cells[path->worker];
-}
-
-/* Registers a side. False when the kernel has no memory for it. */
-static bool watch(struct path *path, struct session *session, enum session_side which, bool out)
-{
-    struct side *side = &session->side[which];
-    uint64_t token = token_session(session->index, session->generation, which == ENDPOINT);
-    side->watched = true;
-    side->watched_out = out;
-    return loop_add(&path->loop, side->fd, EVENTS | (out ? EPOLLOUT : 0u), token) == 0;
 }
 
 static void connected(struct path *path, struct session *session)
 {
     struct tenant_cell *cell = &session->view->tenant->shared->cells[path->worker];
     /* Read anew, as at the start of the first attempt: on one machine a connect takes less than a turn. */
-    session->connected_ns = clock_now_ns();
-    uint64_t connect_us = (session->connected_ns - session->connect_started_ns) / NS_PER_US;
+    uint64_t now_ns = clock_now_ns();
+    uint64_t connect_us = (now_ns - session->connect_ns) / NS_PER_US;
+    session->connected = true;
+    session->connect_ns = now_ns;
+    session->connect_us = connect_us < UINT32_MAX ? (uint32_t)connect_us : UINT32_MAX;
     session->last_active_ns = path->now_ns;
     session->side[ENDPOINT].writable = true;
+    balance_note_connect(&session->endpoint->shared->signals, connect_us * NS_PER_US, path->now_ns);
     stats_add(&endpoint_cell(path, session)->sessions_total, 1);
     stats_add(&cell->connect_us_sum, connect_us);
     stats_add(&cell->connect_bucket[stats_bucket(connect_us)], 1);
@@ -53,7 +47,7 @@ static void abandon_attempt(struct path *path, struct session *session, enum slu
 {
     struct side *side = &session->side[ENDPOINT];
     stats_add(&endpoint_cell(path, session)->connect_failures, 1);
-    session_release_endpoint(session);
+    session_release_endpoint(path, session);
     if (side->fd != -1) {
         close(side->fd);
         path->fds--;
@@ -67,12 +61,23 @@ static void give_up(struct path *path, struct session *session, enum sluice_reas
     session_close(path, session, (struct session_end){.reason = reason, .phase = PHASE_CONNECT});
 }
 
-static uint32_t choose(const struct session *session)
+/* The same for each client address, at every worker and in every process. */
+static uint64_t client_hash(const struct session *session)
 {
-    const struct backend *backend = session->backend;
-    return backend->balance == SLUICE_BALANCE_LEAST_CONNECTIONS
-               ? balance_least_connections(&backend->pool, session->tried)
-               : balance_round_robin(&backend->pool, session->tried);
+    uint64_t words[2];
+    memcpy(words, session->client_ip, sizeof(words));
+    return words[0] ^ (words[1] * UINT64_C(0x9e3779b97f4a7c15) + session->client_family);
+}
+
+static uint32_t choose(struct path *path, const struct session *session)
+{
+    struct balance_request request = {
+        .now_ns = path->now_ns,
+        .tried = session->tried,
+        .client_hash = client_hash(session),
+        .random = path_random(path),
+    };
+    return balance_choose(&session->backend->pool, &request);
 }
 
 enum attempt {
@@ -135,7 +140,7 @@ static enum attempt follow_up(struct path *path, struct session *session, bool d
     if (done) {
         connected(path, session);
     }
-    if (!watch(path, session, ENDPOINT, !done || !side->writable)) {
+    if (!session_watch(path, session, ENDPOINT, !done || !side->writable)) {
         give_up(path, session, SLUICE_REASON_MEMORY);
     }
     return ATTEMPT_PENDING;
@@ -144,7 +149,7 @@ static enum attempt follow_up(struct path *path, struct session *session, bool d
 static void try_endpoints(struct path *path, struct session *session)
 {
     while (session->attempts < session->backend->attempts) {
-        uint32_t index = choose(session);
+        uint32_t index = queue_is_ahead(session) ? BALANCE_NONE : choose(path, session);
         if (index == BALANCE_NONE) {
             break;
         }
@@ -171,19 +176,25 @@ static void try_endpoints(struct path *path, struct session *session)
         }
         abandon_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);
     }
-    give_up(path, session, session->attempts == 0 ? SLUICE_REASON_NO_ENDPOINT : (enum sluice_reason)session->reason);
+    if (session->attempts > 0) {
+        give_up(path, session, (enum sluice_reason)session->reason);
+    } else if (balance_in_use(&session->backend->pool, path->now_ns)) {
+        session_turn_away(path, session, SLUICE_REASON_NO_ENDPOINT); /* all are full: it may wait for a place */
+    } else {
+        give_up(path, session, SLUICE_REASON_NO_ENDPOINT);
+    }
 }
 
 void connector_start(struct path *path, struct session *session)
 {
     session_set_state(session, SESSION_CONNECTING);
-    session->connect_started_ns = clock_now_ns();
+    session->connect_ns = clock_now_ns();
     session->side[CLIENT].readable = true; /* worth a try before the loop says so */
     try_endpoints(path, session);
-    if (session->state == SESSION_CLOSED) {
+    if (session->state == SESSION_CLOSED || session->state == SESSION_QUEUED) {
         return;
     }
-    if (!watch(path, session, CLIENT, !session->side[CLIENT].writable)) {
+    if (!session_watch(path, session, CLIENT, !session->side[CLIENT].writable)) {
         session_close(path, session, (struct session_end){.reason = SLUICE_REASON_MEMORY, .phase = PHASE_CONNECT});
     } else if (session->side[CLIENT].aborted) {
         give_up(path, session, SLUICE_REASON_CLIENT_ABORT);

@@ -13,7 +13,7 @@
 #define ACCEPT_BATCH 4
 /* Accepted from a socket that is about to be closed. */
 #define ACCEPT_LAST LISTENER_BACKLOG
-/* Fds that sessions leave alone: standard streams, epoll, mailbox, and what passes by. */
+/* Fds that sessions leave alone beside the mailboxes of all workers: standard streams, epoll, and what passes by. */
 #define RESERVED_FDS 16u
 /* A pause is told at most this often. */
 #define NOTICE_EVERY_NS NS_PER_S
@@ -64,23 +64,11 @@ void listener_serve(struct path *path, struct listener_socket *socket, struct te
     }
 }
 
-static void notice(struct path *path, uint32_t what, uint64_t value)
-{
-    struct sluice_log_notice record = {
-        .header = {.size = sizeof(record), .kind = SLUICE_LOG_NOTICE, .worker = (uint16_t)path->worker},
-        .time_ms = path_unix_ms(path),
-        .notice = what,
-        .value = value,
-    };
-    struct log_part part = {&record, sizeof(record)};
-    log_ring_write(path->log, &part, 1);
-}
-
 /* Whether a session more can be served; gives up idle pipes for it. */
 static bool has_room(struct path *path)
 {
     struct rlimit limit;
-    uint64_t needed = path->fds + 2u + RESERVED_FDS;
+    uint64_t needed = path->fds + 2u + RESERVED_FDS + path->worker_count;
     if (needed + 2u * path->pipes.open_pipes <= path->fd_limit) {
         return true;
     }
@@ -92,6 +80,12 @@ static bool has_room(struct path *path)
         pipe_pool_trim(&path->pipes);
     }
     return needed + 2u * path->pipes.open_pipes <= path->fd_limit;
+}
+
+uint64_t listener_room(const struct path *path)
+{
+    uint64_t used = path->fds + RESERVED_FDS + path->worker_count + 2u * path->pipes.lent;
+    return used < path->fd_limit ? (path->fd_limit - used) / 2u : 0;
 }
 
 /* Stops accepting on one socket; the others find out by themselves when they have something to accept. */
@@ -107,7 +101,7 @@ static void pause_accepting(struct path *path, struct listener_socket *socket, i
     if (path->accept_noticed_ns == 0 || path->now_ns - path->accept_noticed_ns > NOTICE_EVERY_NS) {
         path->accept_noticed_ns = path->now_ns;
         path->accept_notice_open = true;
-        notice(path, SLUICE_NOTICE_ACCEPT_PAUSED, (uint64_t)error);
+        path_notice(path, SLUICE_NOTICE_ACCEPT_PAUSED, 0, (uint64_t)error);
     }
 }
 
@@ -137,7 +131,7 @@ void listener_resume(struct path *path)
     }
     if (path->accept_notice_open) {
         path->accept_notice_open = false;
-        notice(path, SLUICE_NOTICE_ACCEPT_RESUMED, (path->now_ns - path->accept_paused_ns) / NS_PER_US);
+        path_notice(path, SLUICE_NOTICE_ACCEPT_RESUMED, 0, (path->now_ns - path->accept_paused_ns) / NS_PER_US);
     }
     path->accept_paused_ns = 0;
     path->accept_error = false;

@@ -46,6 +46,9 @@ void listener_event(struct path *path, struct listener_socket *socket);
 /* Goes on accepting if it was paused and fds are free. Called once a turn; cheap when nothing is paused. */
 void listener_resume(struct path *path);
 
+/* Sessions that this worker has fds for, beside those that it serves; idle pipes would be given up for them. */
+uint64_t listener_room(const struct path *path);
+
 /* The kernel had no fd for a session's endpoint although our count said so: accepting pauses for ACCEPT_PAUSE_MS. */
 void listener_out_of_fds(struct path *path);
 

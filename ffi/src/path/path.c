@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "path/meter.h"
 #include "path/session.h"
 #include "sys/clock.h"
 
@@ -20,14 +21,28 @@ void path_tick(struct path *path)
     }
 }
 
-int path_init(struct path *path, uint32_t worker, uint32_t pipe_limit, struct process_shared *process,
-              struct worker_cell *cell, struct log_ring *log)
+void path_notice(const struct path *path, uint32_t what, uint32_t tenant, uint64_t value)
+{
+    struct sluice_log_notice record = {
+        .header = {.size = sizeof(record), .kind = SLUICE_LOG_NOTICE, .worker = (uint16_t)path->worker},
+        .time_ms = path_unix_ms(path),
+        .notice = what,
+        .tenant = tenant,
+        .value = value,
+    };
+    struct log_part part = {&record, sizeof(record)};
+    log_ring_write(path->log, &part, 1);
+}
+
+int path_init(struct path *path, const struct path_parts *parts)
 {
     memset(path, 0, sizeof(*path));
-    path->worker = worker;
-    path->process = process;
-    path->cell = cell;
-    path->log = log;
+    path->worker = parts->worker;
+    path->worker_count = parts->worker_count;
+    path->process = parts->process;
+    path->wakers = parts->wakers;
+    path->cell = parts->cell;
+    path->log = parts->log;
     path->loop.epoll_fd = -1;
     list_init(&path->ready);
     list_init(&path->dead);
@@ -35,7 +50,9 @@ int path_init(struct path *path, uint32_t worker, uint32_t pipe_limit, struct pr
     timer_init(&path->accept_resume);
     path_tick(path);
     timer_wheel_init(&path->wheel, path->now_ms);
+    timer_wheel_init(&path->paces, path->now_ns >> PACE_TICK_SHIFT);
     slab_init(&path->sessions, sizeof(struct session));
+    slab_init(&path->meters, sizeof(struct session_meter));
     buffer_pool_init(&path->buffers);
     if (getrandom(&path->random, sizeof(path->random), 0) != (ssize_t)sizeof(path->random) || path->random == 0) {
         path->random = path->now_ns | 1;
@@ -44,7 +61,7 @@ int path_init(struct path *path, uint32_t worker, uint32_t pipe_limit, struct pr
     if (path->scratch == NULL) {
         return -ENOMEM;
     }
-    int result = pipe_pool_init(&path->pipes, pipe_limit);
+    int result = pipe_pool_init(&path->pipes, parts->pipe_limit);
     if (result == 0) {
         result = loop_open(&path->loop);
     }
@@ -60,6 +77,7 @@ void path_destroy(struct path *path)
     pipe_pool_destroy(&path->pipes);
     buffer_pool_destroy(&path->buffers);
     slab_destroy(&path->sessions);
+    slab_destroy(&path->meters);
     free(path->scratch);
     path->scratch = NULL;
 }

@@ -29,7 +29,9 @@ struct path {
     uint64_t unix_read_ms; /* when that was last done */
     struct loop loop;
     struct timer_wheel wheel;
-    struct slab sessions; /* struct session */
+    struct timer_wheel paces; /* struct pace, in ticks of path/pace */
+    struct slab sessions;     /* struct session */
+    struct slab meters;       /* struct session_meter */
     struct pipe_pool pipes;
     struct buffer_pool buffers;
     struct list ready;              /* sessions with work left over from an earlier event, by `ready` */
@@ -43,22 +45,38 @@ struct path {
     bool accept_notice_open;        /* it was told, its end not yet */
     bool accept_error;              /* the kernel said that there is no fd or memory, our count did not */
     bool draining;                  /* accepts no more */
+    uint64_t memory_short_ns;       /* when there last was no memory for a session; 0: never */
     uint64_t random;                /* state of path_random */
     uint8_t *scratch;               /* PATH_SCRATCH_BYTES: where bytes pass through */
     struct process_shared *process; /* shared with the other workers: atomics */
-    struct worker_cell *cell;       /* read by the control thread */
-    struct log_ring *log;           /* read by the control thread */
+    struct waker *wakers;           /* one a worker, by its number: anybody pushes */
+    uint32_t worker_count;
+    struct worker_cell *cell; /* read by the control thread */
+    struct log_ring *log;     /* read by the control thread */
 };
 
-/* Returns 0 or -errno. The scratch, loop and pools are made; process, cell and log are the caller's. */
-int path_init(struct path *path, uint32_t worker, uint32_t pipe_limit, struct process_shared *process,
-              struct worker_cell *cell, struct log_ring *log);
+/* What a path gets from its owner, who keeps it. */
+struct path_parts {
+    uint32_t worker;
+    uint32_t worker_count;
+    uint32_t pipe_limit;
+    struct process_shared *process;
+    struct waker *wakers;
+    struct worker_cell *cell;
+    struct log_ring *log;
+};
+
+/* Returns 0 or -errno. The scratch, loop and pools are made. */
+int path_init(struct path *path, const struct path_parts *parts);
 
 /* No session and no listener may be left. */
 void path_destroy(struct path *path);
 
 /* Reads the clock. */
 void path_tick(struct path *path);
+
+/* Puts a notice (SLUICE_NOTICE_*) in the log; tenant is its id, or 0. */
+void path_notice(const struct path *path, uint32_t what, uint32_t tenant, uint64_t value);
 
 /* 64 random bits, not for secrets (xorshift64*, Vigna 2016). */
 static inline uint64_t path_random(struct path *path)

@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "observe/stats.h"
+#include "path/limits.h"
 #include "policy/balance.h"
+#include "policy/prefix_set.h"
 #include "sys/list.h"
 #include "sys/net.h"
 
@@ -22,17 +24,20 @@
 struct process_shared {
     _Atomic uint32_t active; /* sessions of all tenants */
     _Atomic uint32_t max_connections;
+    _Atomic uint32_t tenants; /* that are enabled: among so many a shortage is shared */
     _Atomic uint32_t access_log;
     _Atomic uint32_t access_sample_ppm;
     _Atomic uint32_t access_progress_ms;
+    /* Made when the first tenant limits its sources, and never again. Release by the control thread, acquire here. */
+    _Atomic(struct source_table *) sources;
 };
 
 struct endpoint_shared {
     uint32_t references; /* control thread */
     uint32_t id;
-    struct net_address address;                   /* identity: a changed address is another endpoint */
-    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* sessions on it; limit_take and limit_give */
-    struct endpoint_cell cells[];                 /* one a worker */
+    struct net_address address;                          /* identity: a changed address is another endpoint */
+    _Alignas(CACHE_LINE) struct balance_signals signals; /* what balancing knows of it, its sessions with that */
+    struct endpoint_cell cells[];                        /* one a worker */
 };
 
 struct endpoint {
@@ -44,15 +49,16 @@ struct endpoint {
 struct backend_shared {
     uint32_t references;
     uint32_t id;
-    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* balance_pool.ticket */
+    _Alignas(CACHE_LINE) struct balance_shared balance; /* places of round robin */
+    _Atomic uint32_t waiting;                           /* sessions that wait for a place at one of its endpoints */
 };
 
 struct backend {
     uint32_t id;
-    uint32_t balance;  /* SLUICE_BALANCE_* */
     uint32_t attempts; /* >= 1 */
     bool gone;         /* not in the tenant's newest version; see struct listener */
     struct balance_pool pool;
+    void *balancing;            /* memory of the pool's tables */
     struct endpoint *endpoints; /* pool.member_count of them, in the order of pool.members */
     struct backend_shared *shared;
 };
@@ -74,15 +80,31 @@ struct listener {
 struct tenant_shared {
     uint32_t references;
     uint32_t id;
-    uint32_t position;    /* in the engine's table of tenants; control thread */
-    struct list versions; /* struct tenant by `siblings`, oldest first; control thread */
-    struct list outdated; /* in the engine's list of tenants with versions to free; control thread */
-    struct list bindings; /* addresses bound for it (core/bindings); control thread */
-    bool touched;         /* scratch of core/apply: in the change in hand */
-    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* sessions */
-    _Atomic uint64_t buffered_bytes;              /* held for slow readers */
-    struct tenant_cell cells[];                   /* one a worker */
+    uint32_t position;           /* in the engine's table of tenants; control thread */
+    struct list versions;        /* struct tenant by `siblings`, oldest first; control thread */
+    struct list outdated;        /* in the engine's list of tenants with versions to free; control thread */
+    struct list bindings;        /* addresses bound for it (core/bindings); control thread */
+    bool touched;                /* scratch of core/apply: in the change in hand */
+    struct tenant_local *locals; /* one a worker, behind the cells */
+    /* In force for all versions. Stored (release) by the control thread, which frees the one before when every worker
+     * has answered after that; loaded (acquire) where it is used, and not kept beyond the turn. */
+    _Atomic(struct tenant_limits *) limits;
+    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* sessions that the tenant's limits have let in; path/queue says why
+                                                     giving one back is sequentially consistent */
+    _Atomic uint32_t queue_length;                /* sessions that wait, for whatever */
+    _Atomic uint32_t queue_waiting;               /* those that wait for the tenant's own limits */
+    _Atomic uint32_t queue_placing;  /* those that have passed them (`active`), for a place at an endpoint */
+    _Atomic uint32_t throttled[2];   /* by direction: sessions that wait for bytes; relaxed */
+    _Atomic uint64_t queue_ticket;   /* place in the queue of the next that waits */
+    _Atomic uint64_t buffered_bytes; /* held for slow readers */
+    struct tenant_cell cells[];      /* one a worker */
 };
+
+/* The limits of a tenant now. */
+static inline struct tenant_limits *tenant_limits(const struct tenant_shared *shared)
+{
+    return atomic_load_explicit(&shared->limits, memory_order_acquire);
+}
 
 struct tenant;
 
@@ -107,8 +129,10 @@ struct timeouts {
 struct tenant {
     uint32_t id;
     bool enabled;
-    uint32_t on_limit; /* SLUICE_ON_LIMIT_* */
-    uint32_t max_connections;
+    bool has_allow_list;
+    struct prefix_set allow;    /* who may connect, where there is such a list */
+    struct prefix_set deny;     /* who may not */
+    void *prefixes;             /* memory of both, or NULL */
     uint32_t reset_propagation; /* SLUICE_RESET_* */
     uint64_t buffer_bytes;
     struct timeouts timeouts;
@@ -122,5 +146,17 @@ struct tenant {
     _Atomic uint32_t views_held; /* workers that still use this version; at 0 (acquire) the control thread frees it */
     struct tenant_view views[];  /* one a worker */
 };
+
+/* Keeps a version, and all that it shares, alive beyond its last session. By a worker that has a session on it. */
+static inline void tenant_pin(struct tenant *tenant)
+{
+    atomic_fetch_add_explicit(&tenant->views_held, 1, memory_order_relaxed);
+}
+
+static inline void tenant_unpin(struct tenant *tenant)
+{
+    /* Pairs with the acquire of core/snapshot, which frees the version at 0. */
+    atomic_fetch_sub_explicit(&tenant->views_held, 1, memory_order_release);
+}
 
 #endif

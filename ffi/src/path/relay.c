@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 
 #include "path/relay_splice.h"
+#include "path/throttle.h"
 #include "sys/clock.h"
 
 #define EARLY_BYTES 16384u     /* read at the most before a connection stands */
 #define SMALL_READ_BYTES 4096u /* a read of a tenant that holds too much for slow readers */
+#define FULL_READ_BYTES 16384u /* a read that got all that it asked for, and no less than this, is one of a stream */
 #define LINGER_FIRST_MS 2u     /* first wait for the last acknowledgements; doubles */
 #define LINGER_LONGEST_MS 64u
 #define LINGER_DEFAULT_MS 30000u /* how long they are waited for where no half_close timeout says it */
@@ -34,7 +36,7 @@ void relay_blocked(struct path *path, struct session *session, enum session_side
          * that would cost every session an event that says nothing. The change reports what is writable by now. */
         uint64_t token = token_session(session->index, session->generation, which == ENDPOINT);
         side->watched_out = true;
-        if (loop_change(&path->loop, side->fd, EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLOUT | EPOLLET, token) != 0) {
+        if (loop_change(&path->loop, side->fd, SESSION_EVENTS | EPOLLOUT, token) != 0) {
             side->aborted = true;
         }
     }
@@ -205,6 +207,7 @@ static uint32_t read_once(struct path *path, struct session *session, enum sessi
         direction->source_ended = source->read_closed;
     }
     relay_note_activity(path, session, which);
+    throttle_spend(session, which, (uint64_t)count);
     return (uint32_t)count;
 }
 
@@ -215,15 +218,17 @@ static uint32_t read_size(const struct session *session)
     return unlikely(held > tenant->buffer_bytes) ? SMALL_READ_BYTES : PATH_SCRATCH_BYTES;
 }
 
-/* Copies once; returns what was read. */
-static uint32_t copy_move(struct path *path, struct session *session, enum session_side which)
+/* Copies once, `most` bytes at the most; returns what was read. */
+static uint32_t copy_move(struct path *path, struct session *session, enum session_side which, uint64_t most)
 {
     struct direction *direction = &session->direction[which];
-    uint32_t count = read_once(path, session, which, read_size(session));
+    uint32_t size = read_size(session);
+    size = most < size ? (uint32_t)most : size;
+    uint32_t count = read_once(path, session, which, size);
     if (count == 0 || !pass_on(path, session, which, count)) {
         return 0;
     }
-    if (count == PATH_SCRATCH_BYTES && direction->held == NULL) {
+    if (count == size && size >= FULL_READ_BYTES && direction->held == NULL) {
         if (direction->full_reads < UINT8_MAX) {
             direction->full_reads++;
         }
@@ -235,9 +240,17 @@ static uint32_t copy_move(struct path *path, struct session *session, enum sessi
 
 bool relay_early_data(struct path *path, struct session *session)
 {
-    uint32_t count = read_once(path, session, CLIENT, EARLY_BYTES);
-    return count > 0 && pass_on(path, session, UP, count) && session->state != SESSION_CLOSED &&
-           session->direction[UP].bytes > 0;
+    uint64_t allowed = throttle_ask(path, session, UP, EARLY_BYTES, false);
+    if (allowed == 0) {
+        return false;
+    }
+    uint32_t count = read_once(path, session, CLIENT, allowed < EARLY_BYTES ? (uint32_t)allowed : EARLY_BYTES);
+    bool passed = count > 0 && pass_on(path, session, UP, count) && session->state != SESSION_CLOSED &&
+                  session->direction[UP].bytes > 0;
+    if (session->meter != NULL) {
+        throttle_settle(path, session, UP);
+    }
+    return passed;
 }
 
 /* ---- A direction, a session ---- */
@@ -254,7 +267,17 @@ static void pass_end(struct path *path, struct session *session, enum session_si
     }
 }
 
-static void pump(struct path *path, struct session *session, enum session_side which)
+/* What a direction asks its limits for at once: streams more than what may be a few bytes. */
+static uint64_t appetite(const struct direction *direction)
+{
+    if (direction->pipe != NULL) {
+        return PIPE_POOL_PIPE_BYTES;
+    }
+    return direction->full_reads > 0 ? PATH_SCRATCH_BYTES : FULL_READ_BYTES;
+}
+
+/* Moves what can be moved. True when it stopped for its budget, and is going to go on. */
+static bool move(struct path *path, struct session *session, enum session_side which)
 {
     struct direction *direction = &session->direction[which];
     const struct side *source = &session->side[which];
@@ -264,36 +287,52 @@ static void pump(struct path *path, struct session *session, enum session_side w
     while (!direction->ended) {
         if (sink->aborted) {
             relay_drop(path, session, which); /* nobody to send it to */
-            return;
+            return false;
         }
         if (!flush(path, session, which)) {
             if (sink->aborted) {
                 continue;
             }
-            return;
+            return false;
         }
         if (direction->source_ended) {
             relay_drop(path, session, which);
             pass_end(path, session, which);
-            return;
+            return false;
         }
         if (!source->readable || !sink->writable) {
-            return;
+            return false;
         }
         if (budget == 0) {
             session_make_ready(path, session);
-            return;
+            return true;
+        }
+        uint64_t allowed = throttle_ask(path, session, which, appetite(direction), true);
+        if (allowed == 0) {
+            if (session->state != SESSION_CLOSED) {
+                relay_drop(path, session, which); /* all of it is flushed: who waits needs no pipe */
+            }
+            return false;
         }
         uint32_t moved = 0;
         if (direction->pipe != NULL || splice_begin(path, source, direction)) {
-            splice_move(path, session, which, &moved);
+            splice_move(path, session, which, allowed, &moved);
         } else {
-            moved = copy_move(path, session, which);
+            moved = copy_move(path, session, which, allowed);
             if (session->state == SESSION_CLOSED) {
-                return;
+                return false;
             }
         }
         budget -= moved < budget ? moved : budget;
+    }
+    return false;
+}
+
+static void pump(struct path *path, struct session *session, enum session_side which)
+{
+    bool goes_on = move(path, session, which);
+    if (session->meter != NULL && !goes_on) {
+        throttle_settle(path, session, which);
     }
 }
 
@@ -349,6 +388,7 @@ static void finish_aborted(struct path *path, struct session *session)
             return; /* the other side is slow; timeouts watch over it */
         }
     }
+    throttle_drop(path, session);
     session->reason = gone == CLIENT ? (uint8_t)SLUICE_REASON_CLIENT_ABORT : (uint8_t)SLUICE_REASON_SERVER_ABORT;
     session->linger_phase = session->direction[!gone].ended ? (uint8_t)PHASE_LAST : (uint8_t)PHASE_DATA;
     session->last_active_ns = path->now_ns;

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "path/throttle.h"
+
 #define STREAK_TO_SPLICE 3u /* full reads in a row that earn a pipe */
 #define SMALL_MOVE_BYTES 16384u
 #define SMALL_MOVES_TO_COPY 2u /* small moves in a row after which copying is cheaper */
@@ -59,7 +61,8 @@ bool splice_flush(struct path *path, struct session *session, enum session_side 
     return true;
 }
 
-enum splice_result splice_move(struct path *path, struct session *session, enum session_side which, uint32_t *moved)
+enum splice_result splice_move(struct path *path, struct session *session, enum session_side which, uint64_t most,
+                               uint32_t *moved)
 {
     struct direction *direction = &session->direction[which];
     struct side *source = &session->side[which];
@@ -70,7 +73,8 @@ enum splice_result splice_move(struct path *path, struct session *session, enum 
         splice_stop(path, direction); /* splice would not get past urgent data */
         return SPLICE_COPY;
     }
-    ssize_t count = splice(source->fd, NULL, pipe->write_fd, NULL, pipe->capacity, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    size_t size = most < pipe->capacity ? (size_t)most : pipe->capacity;
+    ssize_t count = splice(source->fd, NULL, pipe->write_fd, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (count < 0) {
         int error = errno;
         if (error == EINVAL) {
@@ -101,6 +105,7 @@ enum splice_result splice_move(struct path *path, struct session *session, enum 
     pipe->bytes = (uint32_t)count;
     *moved = (uint32_t)count;
     relay_note_activity(path, session, which);
+    throttle_spend(session, which, (uint64_t)count);
     if (!splice_flush(path, session, which)) {
         return session->side[!which].aborted ? SPLICE_FAILED : SPLICE_WAIT;
     }

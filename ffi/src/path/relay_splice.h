@@ -21,9 +21,10 @@ enum splice_result {
  * data, an error to come) is read by copying. */
 bool splice_begin(struct path *path, const struct side *source, struct direction *direction);
 
-/* Moves bytes once through the pipe. Sets source_ended at the end of a unix socket; on TCP the end is left to a read:
- * splice says the same in front of urgent data. `moved` is what was read from the source. */
-enum splice_result splice_move(struct path *path, struct session *session, enum session_side which, uint32_t *moved);
+/* Moves `most` bytes at the most, once, through the pipe. Sets source_ended at the end of a unix socket; on TCP the end
+ * is left to a read: splice says the same in front of urgent data. `moved` is what was read from the source. */
+enum splice_result splice_move(struct path *path, struct session *session, enum session_side which, uint64_t most,
+                               uint32_t *moved);
 
 /* Sends what is in the pipe. False while bytes remain. */
 bool splice_flush(struct path *path, struct session *session, enum session_side which);

@@ -5,16 +5,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "path/admit.h"
 #include "path/connector.h"
 #include "path/listener.h"
+#include "path/meter.h"
+#include "path/queue.h"
 #include "path/relay.h"
+#include "path/throttle.h"
 #include "policy/limit.h"
 
 /* ---- States: the edges of the drawing in session.h ---- */
 
 static const uint8_t allowed[SESSION_STATES] = {
-    [SESSION_ACCEPTED] = 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
-    [SESSION_CONNECTING] = 1u << SESSION_RELAYING | 1u << SESSION_CLOSED,
+    [SESSION_ACCEPTED] = 1u << SESSION_QUEUED | 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
+    [SESSION_QUEUED] = 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
+    [SESSION_CONNECTING] = 1u << SESSION_QUEUED | 1u << SESSION_RELAYING | 1u << SESSION_CLOSED,
     [SESSION_RELAYING] = 1u << SESSION_LINGERING | 1u << SESSION_CLOSED,
     [SESSION_LINGERING] = 1u << SESSION_CLOSED,
     [SESSION_CLOSED] = 0,
@@ -31,6 +36,8 @@ enum reason_phase session_phase(const struct session *session)
     switch (session->state) {
     case SESSION_ACCEPTED:
         return PHASE_ROUTE;
+    case SESSION_QUEUED:
+        return PHASE_QUEUE;
     case SESSION_CONNECTING:
         return PHASE_CONNECT;
     default:
@@ -78,24 +85,36 @@ static void set_client(struct session *session, const struct net_address *peer)
     }
 }
 
-/* Takes what an accepted session needs of the shared limits, in the order of the contract; each is given back by
- * session_close. Returns SLUICE_REASON_OK or why it is refused. */
-static enum sluice_reason admit(struct path *path, struct session *session)
+bool session_watch(struct path *path, struct session *session, enum session_side which, bool out)
 {
-    const struct tenant *tenant = session->view->tenant;
-    uint32_t process_cap = atomic_load_explicit(&path->process->max_connections, memory_order_relaxed);
-    if (!limit_take(&path->process->active, process_cap)) {
-        return SLUICE_REASON_PROCESS_CONNECTIONS;
+    struct side *side = &session->side[which];
+    if (side->watched) {
+        return true;
     }
-    session->counted_process = true;
-    if (!tenant->enabled) {
-        return SLUICE_REASON_TENANT_DISABLED;
+    uint64_t token = token_session(session->index, session->generation, which == ENDPOINT);
+    side->watched = true;
+    side->watched_out = out;
+    return loop_add(&path->loop, side->fd, SESSION_EVENTS | (out ? EPOLLOUT : 0u), token) == 0;
+}
+
+void session_proceed(struct path *path, struct session *session)
+{
+    session->backend = session->listener->backend;
+    connector_start(path, session);
+}
+
+void session_turn_away(struct path *path, struct session *session, enum sluice_reason reason)
+{
+    uint32_t on_limit = tenant_limits(session->view->tenant->shared)->settings.on_limit;
+    enum reason_phase phase = session_phase(session);
+    if (on_limit == SLUICE_ON_LIMIT_QUEUE && (admit_can_wait(reason) || reason == SLUICE_REASON_NO_ENDPOINT)) {
+        if (queue_join(path, session, &reason)) {
+            return;
+        }
+        phase = PHASE_QUEUE;
     }
-    if (!limit_take(&tenant->shared->active, tenant->max_connections)) {
-        return SLUICE_REASON_TENANT_CONNECTIONS;
-    }
-    session->counted_tenant = true;
-    return SLUICE_REASON_OK;
+    bool reset = on_limit == SLUICE_ON_LIMIT_RESET && reason != SLUICE_REASON_NO_ENDPOINT;
+    session_close(path, session, (struct session_end){.reason = reason, .phase = phase, .reset_client = reset});
 }
 
 void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
@@ -105,6 +124,7 @@ void session_start(struct path *path, struct tenant_view *view, const struct lis
     uint32_t generation;
     struct session *session = slab_take(&path->sessions, &index, &generation);
     if (session == NULL) {
+        path->memory_short_ns = path->now_ns;
         close(fd); /* no memory even for a record of it */
         return;
     }
@@ -132,17 +152,14 @@ void session_start(struct path *path, struct tenant_view *view, const struct lis
     stats_add(&listener->shared->cells[path->worker].sessions_total, 1);
     stats_add(&path->cell->sessions_active, 1);
 
-    enum sluice_reason refusal = admit(path, session);
+    view->tenant->shared->locals[path->worker].sessions++;
+
+    enum sluice_reason refusal = admit(path, session, true);
     if (refusal != SLUICE_REASON_OK) {
-        bool reset = view->tenant->on_limit == SLUICE_ON_LIMIT_RESET;
-        session_close(path, session,
-                      (struct session_end){.reason = refusal, .phase = PHASE_ROUTE, .reset_client = reset});
-        return;
+        session_turn_away(path, session, refusal);
+    } else {
+        session_proceed(path, session);
     }
-    uint64_t progress_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
-    session->next_progress_ms = progress_ms != 0 ? path->now_ms + progress_ms : 0;
-    session->backend = listener->backend;
-    connector_start(path, session);
 }
 
 /* ---- Events ---- */
@@ -184,6 +201,8 @@ void session_event(struct path *path, uint64_t token, uint32_t events)
     }
     if (session->state == SESSION_CONNECTING) {
         connector_event(path, session, which, events);
+    } else if (session->state == SESSION_QUEUED) {
+        queue_event(path, session, events);
     }
     session_resume(path, session);
 }
@@ -211,19 +230,19 @@ void session_make_ready(struct path *path, struct session *session)
 
 /* ---- The end ---- */
 
-void session_release_endpoint(struct session *session)
+void session_release_endpoint(struct path *path, struct session *session)
 {
     if (session->counted_endpoint) {
-        limit_give(&session->endpoint->shared->active);
+        limit_give(&session->endpoint->shared->signals.active);
         session->counted_endpoint = false;
+        queue_wake(path, session->view->tenant);
     }
 }
 
 void session_retire_view(struct tenant_view *view)
 {
     if (!view->current && view->session_count == 0) {
-        /* Pairs with the acquire of core/snapshot, which frees the version at 0. */
-        atomic_fetch_sub_explicit(&view->tenant->views_held, 1, memory_order_release);
+        tenant_unpin(view->tenant);
     }
 }
 
@@ -258,8 +277,8 @@ static void count_end(struct path *path, const struct session *session, enum slu
     uint64_t duration_us = (path->now_ns - session->accepted_ns) / 1000u;
     bool by_choice =
         reason == SLUICE_REASON_CLIENT_ABORT || reason == SLUICE_REASON_DRAINED || reason == SLUICE_REASON_KILLED;
-    if (session->connected_ns == 0 && !by_choice) {
-        stats_add(&cell->refused[reason], 1);
+    if (!session->connected && !by_choice) {
+        admit_note_refusal(path, session->view->tenant->shared, reason, false);
     }
     stats_add(&cell->closed[code], 1);
     stats_add(&cell->session_us_sum, duration_us);
@@ -272,20 +291,22 @@ void session_close(struct path *path, struct session *session, struct session_en
     uint32_t code = reason_code(end.reason, end.phase, end.endpoint_side);
     struct tenant_view *view = session->view;
 
+    queue_leave(path, session);
     session_set_state(session, SESSION_CLOSED);
     session_log(path, session, SLUICE_LOG_SESSION, end.reason, code);
     count_end(path, session, end.reason, code);
+    throttle_drop(path, session);
     relay_drop(path, session, UP);
     relay_drop(path, session, DOWN);
     close_sides(path, session, end);
 
-    session_release_endpoint(session);
-    if (session->counted_tenant) {
-        limit_give(&view->tenant->shared->active);
+    if (session->counted_endpoint) {
+        limit_give(&session->endpoint->shared->signals.active);
     }
-    if (session->counted_process) {
-        limit_give(&path->process->active);
-    }
+    admit_undo(path, session);
+    view->tenant->shared->locals[path->worker].sessions--;
+    queue_wake(path, view->tenant); /* all is given back: others may have it */
+    meter_free(path, session);
     timer_wheel_cancel(&path->wheel, &session->timer);
     list_remove(&session->siblings);
     view->session_count--;

@@ -7,10 +7,12 @@
  *                     ┌────────┐
  *                     │        ▼
  *   accept ──admit──▶ CONNECTING ──connected──▶ RELAYING ──one side aborted──▶ LINGERING
- *     │                   │                        │                              │
- *     └──refused──┐       │ gives up               │ both ended, timeout, kill    │ the other side has all
- *                 ▼       ▼                        ▼                              ▼
- *                 └─────▶ CLOSED ◀─────────────────┴──────────────────────────────┘
+ *     │  │              ▲ │ │                      │                              │
+ *     │  └─over─▶ QUEUED┘◀┘ │ gives up             │ both ended, timeout, kill    │ the other side has all
+ *     │  a limit   │ no endpoint has a place       │                              │
+ *     └─refused─┐  │        │                      │                              │
+ *               ▼  ▼        ▼                      ▼                              ▼
+ *               └──┴────▶ CLOSED ◀─────────────────┴──────────────────────────────┘
  *
  * CLOSED only marks: fds are closed at once, the slot is freed at the end of the worker's turn, because the batch of
  * events in hand may still name it.
@@ -26,12 +28,15 @@
 
 enum session_state {
     SESSION_ACCEPTED = 0, /* a fresh slot; not admitted yet */
+    SESSION_QUEUED,       /* waits for a limit (path/queue) */
     SESSION_CONNECTING,
     SESSION_RELAYING,
     SESSION_LINGERING,
     SESSION_CLOSED,
     SESSION_STATES,
 };
+
+#define SESSION_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET) /* what a side is registered for at the least */
 
 /* Sides, and directions by the side that they read from. */
 enum session_side {
@@ -76,38 +81,43 @@ struct session {
 
     uint32_t index;          /* own slot */
     uint32_t generation;     /* of the slot */
-    uint64_t last_active_ns; /* a byte moved; in CONNECTING: the attempt began */
+    uint64_t last_active_ns; /* a byte moved; CONNECTING: the attempt began */
     uint64_t tried;          /* bits of endpoints that were tried (balance_tried_bit) */
 
     struct timer timer;   /* armed for some time not after the next deadline */
-    struct list ready;    /* in path.ready or path.dead */
+    struct list ready;    /* in path.ready or path.dead; QUEUED: in a list of its waiting_room */
     struct list siblings; /* in view->sessions */
 
     struct tenant_view *view;
     const struct listener *listener;
     const struct backend *backend;   /* NULL before a route is chosen */
     const struct endpoint *endpoint; /* of the last attempt; NULL before the first */
+    struct session_meter *meter;     /* NULL: no limit has needed one */
 
     uint64_t accepted_ns;
-    uint64_t connect_started_ns; /* the first attempt; 0: none */
-    uint64_t connected_ns;       /* 0: not yet */
-    uint64_t first_byte_ns;      /* first byte from the endpoint; 0: not yet */
-    uint64_t next_progress_ms;   /* tick of the next progress record; 0: none */
-    uint64_t drain_at_ms;        /* tick at which it is closed as drained; 0: none */
-    uint8_t id[16];              /* ULID */
-    uint8_t client_ip[16];       /* as in sluice_log_session */
-    uint32_t unsent_seen;        /* bytes in the kernel's hands when a timeout last looked */
+    uint64_t connect_ns;    /* when the first attempt began; once connected, when that was */
+    uint64_t first_byte_ns; /* first byte from the endpoint; 0: not yet */
+    uint64_t drain_at_ms;   /* tick at which it is closed as drained; 0: none */
+    uint32_t connect_us;    /* from the first attempt to the connection that held; at most UINT32_MAX */
+    uint32_t progress_told; /* intervals of progress records that are over */
+    uint8_t id[16];         /* ULID */
+    uint8_t client_ip[16];  /* as in sluice_log_session */
+    uint32_t unsent_seen;   /* bytes in the kernel's hands when a timeout last looked */
     uint16_t client_port;
     uint8_t client_family;
-    bool last_moved_up;      /* direction of the last byte */
-    bool counted_process;    /* holds one of the process's connections */
-    bool counted_tenant;     /* holds one of the tenant's */
-    bool counted_endpoint;   /* holds one of the endpoint's */
-    bool server_options_set; /* keepalive and user timeout on the endpoint side */
-    uint8_t reason;          /* SLUICE_REASON_*: CONNECTING: why the last attempt failed; LINGERING: why it ends */
-    uint8_t linger_phase;    /* LINGERING: enum reason_phase */
-    uint8_t state;           /* enum session_state */
-    uint8_t attempts;        /* connects started */
+    bool last_moved_up : 1;      /* direction of the last byte */
+    bool counted_process : 1;    /* holds one of the process's connections */
+    bool counted_tenant : 1;     /* holds one of the tenant's */
+    bool counted_endpoint : 1;   /* holds one of the endpoint's */
+    bool took_token : 1;         /* of the tenant's rate: given back when the session never tries to connect */
+    bool connected : 1;          /* an endpoint has accepted it */
+    bool dry_refused : 1;        /* a dry run has counted it as refused */
+    bool server_options_set : 1; /* keepalive and user timeout on the endpoint side */
+    uint8_t admitted;            /* steps of path/admit that it has passed */
+    uint8_t reason;              /* SLUICE_REASON_*: CONNECTING: why the last attempt failed; LINGERING: why it ends */
+    uint8_t linger_phase;        /* LINGERING: enum reason_phase */
+    uint8_t state;               /* enum session_state */
+    uint8_t attempts;            /* connects started */
 };
 
 _Static_assert(sizeof(struct session) <= 320, "an idle session is small");
@@ -115,6 +125,15 @@ _Static_assert(sizeof(struct session) <= 320, "an idle session is small");
 /* Starts a session on an accepted fd and runs it as far as it goes. Owns the fd from here on. */
 void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
                    const struct net_address *peer);
+
+/* Everything is passed: on to an endpoint. May close it, or let it wait for a place at one. */
+void session_proceed(struct path *path, struct session *session);
+
+/* Over a limit: it waits where its tenant lets sessions wait, else it is refused. Closes it unless it waits. */
+void session_turn_away(struct path *path, struct session *session, enum sluice_reason reason);
+
+/* Registers a side with the loop, once; `out`: for EPOLLOUT too. False when the kernel has no memory for it. */
+bool session_watch(struct path *path, struct session *session, enum session_side which, bool out);
 
 /* Handles an event (EPOLL*) of one side. */
 void session_event(struct path *path, uint64_t token, uint32_t events);
@@ -155,8 +174,8 @@ enum reason_phase session_phase(const struct session *session);
 /* Makes a session run (again) in this turn, after the events in hand. */
 void session_make_ready(struct path *path, struct session *session);
 
-/* Gives back the session's place at its endpoint, if it holds one. */
-void session_release_endpoint(struct session *session);
+/* Gives back the session's place at its endpoint, if it holds one; others may wait for it. */
+void session_release_endpoint(struct path *path, struct session *session);
 
 /* A view that is no longer current is let go as soon as no session is on it; then the control thread may free it. */
 void session_retire_view(struct tenant_view *view);

@@ -3,6 +3,7 @@
  * and for readers of live sessions. */
 #include <string.h>
 
+#include "path/meter.h"
 #include "path/session.h"
 
 /* From the accept (or another time) to a time; SLUICE_NEVER if that did not come. */
@@ -11,12 +12,22 @@ static uint64_t elapsed_us(uint64_t from_ns, uint64_t to_ns)
     return to_ns == 0 || from_ns == 0 ? SLUICE_NEVER : (to_ns - from_ns) / 1000u;
 }
 
+/* How long it has waited for a limit; SLUICE_NEVER if it has not. */
+static uint64_t queue_us(const struct path *path, const struct session *session)
+{
+    const struct session_meter *meter = session->meter;
+    if (meter == NULL || meter->queued_ns == 0) {
+        return SLUICE_NEVER;
+    }
+    return meter->in_queue ? elapsed_us(meter->queued_ns, path->now_ns) : meter->queue_us;
+}
+
 static bool wanted(struct path *path, const struct session *session, uint16_t kind)
 {
     if (atomic_load_explicit(&path->process->access_log, memory_order_relaxed) == 0) {
         return false;
     }
-    if (kind == SLUICE_LOG_PROGRESS || session->connected_ns == 0) {
+    if (kind == SLUICE_LOG_PROGRESS || !session->connected) {
         return true;
     }
     uint32_t sample_ppm = atomic_load_explicit(&path->process->access_sample_ppm, memory_order_relaxed);
@@ -27,7 +38,6 @@ void session_describe(const struct path *path, const struct session *session, st
 {
     const struct side *client = &session->side[CLIENT];
     const struct side *endpoint = &session->side[ENDPOINT];
-    bool was_connected = session->connected_ns != 0;
     *record = (struct sluice_log_session){
         .header = {.size = sizeof(*record), .kind = SLUICE_LOG_PROGRESS, .worker = (uint16_t)path->worker},
         .tenant = session->view->tenant->id,
@@ -39,12 +49,12 @@ void session_describe(const struct path *path, const struct session *session, st
         .client_port = session->client_port,
         .bytes_up = session->direction[UP].bytes,
         .bytes_down = session->direction[DOWN].bytes,
-        .queue_us = SLUICE_NEVER,
-        .connect_us = elapsed_us(session->connect_started_ns, session->connected_ns),
+        .queue_us = queue_us(path, session),
+        .connect_us = session->connected ? session->connect_us : SLUICE_NEVER,
         .first_byte_us = elapsed_us(session->accepted_ns, session->first_byte_ns),
         .total_us = elapsed_us(session->accepted_ns, path->now_ns),
         .rtt_client_us = client->local ? 0 : net_rtt_us(client->fd),
-        .rtt_server_us = was_connected && !endpoint->local ? net_rtt_us(endpoint->fd) : 0,
+        .rtt_server_us = session->connected && !endpoint->local ? net_rtt_us(endpoint->fd) : 0,
     };
     memcpy(record->session, session->id, sizeof(record->session));
     memcpy(record->client_ip, session->client_ip, sizeof(record->client_ip));

@@ -5,6 +5,8 @@
 static uint32_t public_state(const struct session *session)
 {
     switch (session->state) {
+    case SESSION_QUEUED:
+        return SLUICE_SESSION_QUEUED;
     case SESSION_RELAYING:
         return SLUICE_SESSION_RELAYING;
     case SESSION_LINGERING:

@@ -4,8 +4,10 @@
  * due, looks, and is armed again for the next that may be. Called on the worker's thread.
  */
 #include "path/connector.h"
+#include "path/meter.h"
 #include "path/relay.h"
 #include "path/session.h"
+#include "path/throttle.h"
 #include "sys/clock.h"
 
 /* The endpoint's keepalive and user timeout are set when a session has lived this long: a short one never pays. */
@@ -17,6 +19,7 @@
 #define NO_DEADLINE UINT64_MAX
 
 enum deadline {
+    DEADLINE_QUEUE,
     DEADLINE_CONNECT,
     DEADLINE_FIRST_BYTE,
     DEADLINE_IDLE,
@@ -49,7 +52,24 @@ static uint64_t max_duration_ms(const struct session *session)
     return result == 0 && timeouts->max_duration_ms != 0 ? 1 : result;
 }
 
-static uint64_t deadline_ms(const struct session *session, enum deadline deadline)
+/* The end of the interval of progress records in hand. */
+static uint64_t progress_ms(const struct path *path, const struct session *session)
+{
+    uint64_t every_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
+    return after(session->accepted_ns, mul_saturating_u64(every_ms, (uint64_t)session->progress_told + 1));
+}
+
+/* Since when no byte has moved for which we are not to blame: what a limit holds back is not idle. */
+static uint64_t quiet_since(const struct path *path, const struct session *session, uint64_t since_ns)
+{
+    if (likely(session->meter == NULL)) {
+        return since_ns;
+    }
+    uint64_t released_ns = throttle_holds(session) ? path->now_ns : session->meter->released_ns;
+    return released_ns > since_ns ? released_ns : since_ns;
+}
+
+static uint64_t deadline_ms(const struct path *path, const struct session *session, enum deadline deadline)
 {
     const struct tenant *tenant = session->view->tenant;
     const struct timeouts *timeouts = &tenant->timeouts;
@@ -57,19 +77,24 @@ static uint64_t deadline_ms(const struct session *session, enum deadline deadlin
     bool half_closed = relaying && session->direction[UP].ended != session->direction[DOWN].ended;
 
     switch (deadline) {
+    case DEADLINE_QUEUE:
+        return session->state == SESSION_QUEUED
+                   ? after(session->meter->queued_ns, tenant_limits(tenant->shared)->settings.queue_timeout_ms)
+                   : NO_DEADLINE;
     case DEADLINE_CONNECT:
         return session->state == SESSION_CONNECTING ? after(session->last_active_ns, timeouts->connect_ms)
                                                     : NO_DEADLINE;
     case DEADLINE_FIRST_BYTE:
         return relaying && session->first_byte_ns == 0 && !session->direction[DOWN].ended
-                   ? after(session->connected_ns, timeouts->first_byte_ms)
+                   ? after(quiet_since(path, session, session->connect_ns), timeouts->first_byte_ms)
                    : NO_DEADLINE;
     case DEADLINE_IDLE:
         return relaying && !(half_closed && timeouts->half_close_ms != 0)
-                   ? after(session->last_active_ns, timeouts->idle_ms)
+                   ? after(quiet_since(path, session, session->last_active_ns), timeouts->idle_ms)
                    : NO_DEADLINE;
     case DEADLINE_HALF_CLOSE:
-        return half_closed ? after(session->last_active_ns, timeouts->half_close_ms) : NO_DEADLINE;
+        return half_closed ? after(quiet_since(path, session, session->last_active_ns), timeouts->half_close_ms)
+                           : NO_DEADLINE;
     case DEADLINE_MAX_DURATION:
         return after(session->accepted_ns, max_duration_ms(session));
     case DEADLINE_DRAIN:
@@ -77,21 +102,21 @@ static uint64_t deadline_ms(const struct session *session, enum deadline deadlin
     case DEADLINE_SERVER_OPTIONS:
         return relaying && !session->server_options_set &&
                        (tenant->options.keepalive_idle_s != 0 || tenant->options.user_timeout_ms != 0)
-                   ? after(session->connected_ns, SERVER_OPTIONS_AFTER_MS)
+                   ? after(session->connect_ns, SERVER_OPTIONS_AFTER_MS)
                    : NO_DEADLINE;
     case DEADLINE_PROGRESS:
-        return session->next_progress_ms != 0 ? session->next_progress_ms : NO_DEADLINE;
+        return progress_ms(path, session);
     default:
         return NO_DEADLINE;
     }
 }
 
 /* The earliest deadline; *which is what it is. */
-static uint64_t next_deadline(const struct session *session, enum deadline *which)
+static uint64_t next_deadline(const struct path *path, const struct session *session, enum deadline *which)
 {
     uint64_t earliest = NO_DEADLINE;
     for (enum deadline deadline = 0; deadline < DEADLINES; deadline++) {
-        uint64_t at_ms = deadline_ms(session, deadline);
+        uint64_t at_ms = deadline_ms(path, session, deadline);
         if (at_ms < earliest) {
             earliest = at_ms;
             *which = deadline;
@@ -103,7 +128,7 @@ static uint64_t next_deadline(const struct session *session, enum deadline *whic
 void session_arm(struct path *path, struct session *session)
 {
     enum deadline which;
-    uint64_t at_ms = next_deadline(session, &which);
+    uint64_t at_ms = next_deadline(path, session, &which);
     if (session->state == SESSION_LINGERING) {
         return; /* its timer polls, and its end is near */
     }
@@ -142,6 +167,9 @@ static bool expire(struct path *path, struct session *session, enum deadline dea
 {
     struct session_end end = {.phase = session_phase(session)};
     switch (deadline) {
+    case DEADLINE_QUEUE:
+        end.reason = SLUICE_REASON_QUEUE_TIMEOUT;
+        break;
     case DEADLINE_CONNECT:
         connector_timeout(path, session);
         return session->state != SESSION_CLOSED;
@@ -154,7 +182,9 @@ static bool expire(struct path *path, struct session *session, enum deadline dea
     case DEADLINE_PROGRESS: {
         uint64_t every_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
         session_log(path, session, SLUICE_LOG_PROGRESS, SLUICE_REASON_OK, 0);
-        session->next_progress_ms = every_ms != 0 ? path->now_ms + every_ms : 0;
+        /* As many intervals as are over now: the setting may have changed. */
+        uint64_t over = every_ms == 0 ? 0 : (path->now_ns - session->accepted_ns) / NS_PER_MS / every_ms;
+        session->progress_told = over < UINT32_MAX ? (uint32_t)over : UINT32_MAX;
         return true;
     }
     case DEADLINE_FIRST_BYTE:
@@ -195,7 +225,7 @@ void session_timer(struct timer *timer, void *context)
     }
     enum deadline which = DEADLINES;
     uint64_t at_ms;
-    while ((at_ms = next_deadline(session, &which)) <= path->now_ms) {
+    while ((at_ms = next_deadline(path, session, &which)) <= path->now_ms) {
         if (!expire(path, session, which)) {
             return;
         }

@@ -28,8 +28,9 @@ int loop_add(struct loop *loop, int fd, uint32_t events, uint64_t token);
 /* Changes the events of fd; with EPOLLET what is ready now is reported again. Returns 0 or -errno. */
 int loop_change(struct loop *loop, int fd, uint32_t events, uint64_t token);
 
-/* Waits up to timeout_ms (-1: for ever) and returns how many events stand in batch; 0 also after a signal. */
-int loop_wait(struct loop *loop, int timeout_ms);
+/* Waits up to timeout_ns (-1: for ever) and returns how many events stand in batch; 0 also after a signal. Before
+ * Linux 5.11 it waits whole milliseconds, rounded up. */
+int loop_wait(struct loop *loop, int64_t timeout_ns);
 
 /* ---- Tokens ---- */
 
