@@ -147,6 +147,38 @@ struct sluice_worker_stats host_worker_stats(struct host *host)
     return sum;
 }
 
+struct host_sources host_sources(struct host *host, uint32_t tenant)
+{
+    static struct sluice_source_stats records[1024]; /* those with most sessions: all that a test has */
+    struct host_sources sum = {0};
+    int32_t count = sluice_stats_sources(host->engine, tenant, records, sizeof records);
+    for (int32_t i = 0; i < count; i++) {
+        sum.sources++;
+        sum.sessions += records[i].sessions;
+        sum.most = records[i].sessions > sum.most ? records[i].sessions : sum.most;
+    }
+    return sum;
+}
+
+/* A unix socket is one worker's, an address has a socket at each. */
+static uint64_t listener_fds(struct host *host)
+{
+    uint64_t workers = host_status(host).workers;
+    uint64_t fds = 0;
+    struct sluice_listener_stats record;
+    for (uint32_t i = 0; sluice_stats_listeners(host->engine, i, &record, sizeof record) == 1; i++) {
+        fds += record.addresses * (record.bound.family == SLUICE_FAMILY_UNIX ? 1 : workers);
+    }
+    return fds;
+}
+
+uint64_t host_session_fds(struct host *host)
+{
+    /* Who drains has closed its listeners. */
+    bool listens = host_status(host).state == SLUICE_STATE_RUNNING;
+    return host_worker_stats(host).fds_in_use - (listens ? listener_fds(host) : 0);
+}
+
 /* ---- Log ---- */
 
 static void keep_session(struct host *host, const struct sluice_log_session *session)
@@ -179,6 +211,9 @@ static void keep_record(struct host *host, const uint8_t *bytes)
         memcpy(&notice, bytes, sizeof notice);
         host->pauses += notice.notice == SLUICE_NOTICE_ACCEPT_PAUSED;
         host->resumes += notice.notice == SLUICE_NOTICE_ACCEPT_RESUMED;
+        if (notice.notice == SLUICE_NOTICE_REFUSING && host->refusal_count++ < HOST_MOST_REFUSALS) {
+            host->refusals[host->refusal_count - 1] = notice;
+        }
     }
 }
 
@@ -200,6 +235,15 @@ void host_read_log(struct host *host)
     }
 }
 
+void host_settle(struct host *host)
+{
+    /* A question that no session answers: workers hear it at the end of a turn. */
+    const struct sluice_session_filter none = {.session = {[0] = 0xff}};
+    struct sluice_session_record record;
+    uint64_t cursor;
+    sluice_sessions_read(host->engine, &none, sizeof none, 0, &record, sizeof record, &cursor);
+}
+
 static bool has_next_session(void *context)
 {
     struct host *host = context;
@@ -214,6 +258,7 @@ bool host_next_session(struct host *host, struct sluice_log_session *session)
         return false;
     }
     *session = host->sessions[host->session_next++];
+    host_settle(host);
     return true;
 }
 
@@ -231,6 +276,7 @@ const char *host_code(uint32_t code)
 struct wanted {
     struct host *host;
     uint32_t tenant;
+    enum sluice_reason reason;
     uint64_t sessions;
 };
 
@@ -260,6 +306,32 @@ bool host_wait_total(struct host *host, uint32_t tenant, uint64_t sessions)
     return host_eventually(has_total, &wanted, HOST_WAIT_MS);
 }
 
+static bool has_queue(void *context)
+{
+    const struct wanted *wanted = context;
+    host_read_log(wanted->host);
+    return host_tenant_stats(wanted->host, wanted->tenant).queue_length == wanted->sessions;
+}
+
+bool host_wait_queue(struct host *host, uint32_t tenant, uint64_t sessions)
+{
+    struct wanted wanted = {.host = host, .tenant = tenant, .sessions = sessions};
+    return host_eventually(has_queue, &wanted, HOST_WAIT_MS);
+}
+
+static bool has_refused(void *context)
+{
+    const struct wanted *wanted = context;
+    host_read_log(wanted->host);
+    return host_tenant_stats(wanted->host, wanted->tenant).refused[wanted->reason] >= wanted->sessions;
+}
+
+bool host_wait_refused(struct host *host, uint32_t tenant, enum sluice_reason reason, uint64_t sessions)
+{
+    struct wanted wanted = {.host = host, .tenant = tenant, .reason = reason, .sessions = sessions};
+    return host_eventually(has_refused, &wanted, HOST_WAIT_MS);
+}
+
 /* ---- Agreement of log, counters and gauges ---- */
 
 /* Notes the first difference. */
@@ -269,6 +341,12 @@ static void expect(const char *what, uint32_t id, uint64_t actual, uint64_t expe
         snprintf(problem, sizeof problem, "%s (%" PRIu32 ") is %" PRIu64 ", expected %" PRIu64, what, id, actual,
                  expected);
     }
+}
+
+/* Such an end is no refusal, also of a session that has no endpoint yet. */
+static bool by_choice(uint32_t reason)
+{
+    return reason == SLUICE_REASON_CLIENT_ABORT || reason == SLUICE_REASON_DRAINED || reason == SLUICE_REASON_KILLED;
 }
 
 /* What the log says of a tenant, in the shape of its counters. */
@@ -286,15 +364,18 @@ static struct sluice_tenant_stats sum_log(const struct host *host, uint32_t tena
         sum.retries_total += session->attempts > 1 ? session->attempts - 1 : 0;
         if (session->code < SLUICE_CODE_COUNT && session->reason < SLUICE_REASON_COUNT) {
             sum.closed[session->code]++;
+            sum.refused[session->reason] += session->connect_us == SLUICE_NEVER && !by_choice(session->reason);
         }
     }
     return sum;
 }
 
-static void verify_tenant(const struct host *host, const struct sluice_tenant_stats *stats)
+static void verify_tenant(struct host *host, const struct sluice_tenant_stats *stats)
 {
     struct sluice_tenant_stats log = sum_log(host, stats->id);
     expect("tenant's active sessions", stats->id, stats->sessions_active, 0);
+    expect("tenant's waiting sessions", stats->id, stats->queue_length, 0);
+    expect("sessions of the tenant's sources", stats->id, host_sources(host, stats->id).sessions, 0);
     expect("tenant's buffered bytes", stats->id, stats->buffered_bytes, 0);
     expect("tenant's sessions", stats->id, stats->sessions_total, log.sessions_total);
     expect("tenant's bytes up", stats->id, stats->bytes_up, log.bytes_up);
@@ -303,6 +384,9 @@ static void verify_tenant(const struct host *host, const struct sluice_tenant_st
     uint64_t in_buckets = 0;
     for (uint32_t i = 0; i < SLUICE_CODE_COUNT; i++) {
         expect(host_code(i), stats->id, stats->closed[i], log.closed[i]);
+    }
+    for (uint32_t i = 0; i < SLUICE_REASON_COUNT; i++) {
+        expect("tenant's refused sessions", i, stats->refused[i] - stats->dry_refused[i], log.refused[i]);
     }
     for (uint32_t i = 0; i < SLUICE_BUCKET_COUNT; i++) {
         in_buckets += stats->session_bucket[i];
@@ -322,6 +406,7 @@ static bool agrees(void *context)
     expect("replaced configurations held", 0, status.snapshots_held, 0);
     expect("workers' sessions", 0, workers.sessions_active, 0);
     expect("pipes in use", 0, workers.pipes_in_use, 0);
+    expect("descriptors of sessions, but for pairs of pooled pipes", 0, host_session_fds(host) % 2, 0);
     expect("log records dropped", 0, workers.log_dropped_total, 0);
     struct sluice_tenant_stats tenant;
     for (uint32_t i = 0; sluice_stats_tenants(host->engine, i, &tenant, sizeof tenant) == 1; i++) {

@@ -16,6 +16,8 @@
 #define HOST_MOST_BACKENDS 4u
 #define HOST_MOST_ENDPOINTS 4u
 #define HOST_MOST_TENANTS 64u
+#define HOST_MOST_PREFIXES 8u
+#define HOST_MOST_REFUSALS 256u
 #define HOST_WAIT_MS 20000u /* longest wait of a host_ function that waits */
 
 /* ---- Plans ---- */
@@ -52,6 +54,7 @@ struct host_tenant {
     struct sluice_tenant_record record; /* first_listener and first_backend are set by the encoder */
     struct host_listener listeners[HOST_MOST_LISTENERS];
     struct host_backend backends[HOST_MOST_BACKENDS];
+    struct sluice_prefix_record prefixes[HOST_MOST_PREFIXES]; /* record.allow_count allowed ones, then the denied */
 };
 
 /* What one blob says. */
@@ -62,6 +65,12 @@ struct host_change {
     const uint32_t *removed;
     uint32_t removed_count;
 };
+
+/* Nothing is limited; a queue with the product's defaults. */
+struct sluice_limits host_no_limits(void);
+
+/* So many tokens a second. */
+struct sluice_bucket host_rate(uint64_t per_s, uint64_t burst);
 
 /* A tenant with the product's defaults, no listener and no backend. */
 struct host_tenant host_tenant(uint32_t id);
@@ -99,6 +108,8 @@ struct host {
     uint32_t progress_count;
     uint32_t pauses; /* notices */
     uint32_t resumes;
+    struct sluice_log_notice refusals[HOST_MOST_REFUSALS]; /* the first SLUICE_NOTICE_REFUSING */
+    uint32_t refusal_count;                                /* of all of them */
 };
 
 /* Makes and starts an engine with host_process() and applies the tenants. Returns 0 or the error of the first call
@@ -118,10 +129,25 @@ struct sluice_endpoint_stats host_endpoint_stats(struct host *host, uint32_t end
 /* Sums of all workers; loop_lag_ns is the longest. */
 struct sluice_worker_stats host_worker_stats(struct host *host);
 
+/* Live sessions of a tenant's sources, and how many sources have any. */
+struct host_sources {
+    uint64_t sources;
+    uint64_t sessions;
+    uint64_t most; /* of one source */
+};
+struct host_sources host_sources(struct host *host, uint32_t tenant);
+
+/* Descriptors of all workers beyond those of listeners: of sessions, and of pipes in use or pooled. */
+uint64_t host_session_fds(struct host *host);
+
 /* Reads what is in the log. */
 void host_read_log(struct host *host);
 
-/* The next session that ended, in the order of the log; waits for it. False when none came. */
+/* Waits until each worker has ended the turn that it is in: what it has logged, it has also given back then. */
+void host_settle(struct host *host);
+
+/* The next session that ended, in the order of the log; waits for it, and until it has given back all that it had.
+ * False when none came. */
 bool host_next_session(struct host *host, struct sluice_log_session *session);
 
 /* The two letters of a code's index; valid until the next call. */
@@ -133,8 +159,14 @@ bool host_wait_active(struct host *host, uint64_t sessions);
 /* Waits until that many sessions of the tenant were accepted. */
 bool host_wait_total(struct host *host, uint32_t tenant, uint64_t sessions);
 
-/* Waits until nothing is alive, and compares log, counters and gauges. "" when they agree, else the first difference;
- * valid until the next call. Every session must have been logged. */
+/* Waits until so many sessions of the tenant wait for a limit. */
+bool host_wait_queue(struct host *host, uint32_t tenant, uint64_t sessions);
+
+/* Waits until that many sessions of the tenant were refused for a reason. */
+bool host_wait_refused(struct host *host, uint32_t tenant, enum sluice_reason reason, uint64_t sessions);
+
+/* Waits until nothing is alive or waits, and compares log, counters and gauges. "" when they agree, else the first
+ * difference; valid until the next call. Every session must have been logged. */
 const char *host_verify(struct host *host);
 
 /* Stops and frees; "" or what was wrong with it. */

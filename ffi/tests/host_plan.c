@@ -32,12 +32,33 @@ struct host_address host_abstract(const char *name)
     return address;
 }
 
+struct sluice_limits host_no_limits(void)
+{
+    const struct sluice_bucket none = {.rate = SLUICE_UNLIMITED64};
+    return (struct sluice_limits){.max_connections = SLUICE_UNLIMITED32,
+                                  .queue_size = 1000,
+                                  .queue_timeout_ms = 5000,
+                                  .session_rate = none,
+                                  .up = none,
+                                  .down = none,
+                                  .session_up = none,
+                                  .session_down = none,
+                                  .source_rate = none,
+                                  .source_max_connections = SLUICE_UNLIMITED32,
+                                  .source_ipv4_bits = 32,
+                                  .source_ipv6_bits = 64};
+}
+
+struct sluice_bucket host_rate(uint64_t per_s, uint64_t burst)
+{
+    return (struct sluice_bucket){.rate = per_s * 1000, .burst = burst};
+}
+
 struct host_tenant host_tenant(uint32_t id)
 {
     return (struct host_tenant){.record = {.id = id,
                                            .flags = SLUICE_TENANT_ENABLED,
-                                           .max_connections = SLUICE_UNLIMITED32,
-                                           .on_limit = SLUICE_ON_LIMIT_CLOSE,
+                                           .limits = host_no_limits(),
                                            .connect_ms = 5000,
                                            .idle_ms = 600000,
                                            .half_close_ms = 30000,
@@ -147,11 +168,14 @@ static void encode_tenants(struct encoder *encoder, const struct host_change *ch
 {
     uint32_t listeners = 0;
     uint32_t backends = 0;
+    uint32_t prefixes = 0;
     table_begin(encoder, SLUICE_TABLE_TENANT, sizeof(struct sluice_tenant_record));
     for (uint32_t i = 0; i < change->tenant_count; i++) {
         struct sluice_tenant_record record = change->tenants[i].record;
         record.first_listener = listeners;
         record.first_backend = backends;
+        record.first_prefix = prefixes;
+        prefixes += record.allow_count + record.deny_count;
         listeners += record.listener_count;
         backends += record.backend_count;
         table_add(encoder, SLUICE_TABLE_TENANT, &record);
@@ -197,6 +221,17 @@ static void encode_backends(struct encoder *encoder, const struct host_change *c
                 record.address = encode_address(&backend->endpoints[m].address, strings);
                 table_add(encoder, SLUICE_TABLE_ENDPOINT, &record);
             }
+        }
+    }
+}
+
+static void encode_prefixes(struct encoder *encoder, const struct host_change *change)
+{
+    table_begin(encoder, SLUICE_TABLE_PREFIX, sizeof(struct sluice_prefix_record));
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        const struct host_tenant *tenant = &change->tenants[i];
+        for (uint32_t k = 0; k < tenant->record.allow_count + tenant->record.deny_count; k++) {
+            table_add(encoder, SLUICE_TABLE_PREFIX, &tenant->prefixes[k]);
         }
     }
 }
@@ -255,6 +290,7 @@ void *host_encode(const struct host_change *change, uint64_t generation, uint64_
     }
     encode_listeners(&encoder, change, &strings);
     encode_backends(&encoder, change, &strings);
+    encode_prefixes(&encoder, change);
     encode_strings(&encoder, change);
     encoder.end = (encoder.end + 7u) & ~UINT64_C(7);
     encoder.header.total_size = encoder.end;

@@ -143,6 +143,22 @@ int peer_connect(uint32_t port)
     return connect_to(ipv4(port));
 }
 
+int peer_connect_from(uint32_t source, uint32_t port)
+{
+    int one = 1;
+    int fd = peer_socket(AF_INET);
+    struct peer_address from = ipv4(0);
+    struct peer_address to = ipv4(port);
+    from.ipv4.sin_addr.s_addr = htonl(UINT32_C(127) << 24 | source);
+    /* The port is chosen with the connect, so that each address has all of them. */
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (fd != -1 && (bind(fd, &from.any, from.length) != 0 || connect(fd, &to.any, to.length) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 int peer_socket_ipv4(void)
 {
     return peer_socket(AF_INET);

@@ -34,6 +34,9 @@ int peer_connect_ipv6(uint32_t port);
 int peer_connect_unix(const char *path, size_t length);
 int peer_accept(int listener);
 
+/* From an address of the loopback's: 127.x.y.z, its last three bytes in `source`. */
+int peer_connect_from(uint32_t source, uint32_t port);
+
 /* A socket that is not connected yet, and its connecting: for tests that must have their descriptors beforehand. */
 int peer_socket_ipv4(void);
 bool peer_connect_on(int fd, uint32_t port);
@@ -64,7 +67,10 @@ void peer_small_buffers(int fd);
 bool peer_send_stream(int fd, uint64_t seed, uint64_t size);
 bool peer_check_stream(int fd, uint64_t seed, uint64_t size);
 
-/* The same in a thread. */
+/* Whether bytes are those of a stream from a position on. */
+bool peer_is_stream(uint64_t seed, uint64_t position, const uint8_t *bytes, uint64_t size);
+
+/* Sending and checking in a thread. */
 struct peer_task;
 struct peer_task *peer_start_send(int fd, uint64_t seed, uint64_t size, bool end_after);
 struct peer_task *peer_start_check(int fd, uint64_t seed, uint64_t size);
@@ -74,6 +80,9 @@ bool peer_join(struct peer_task *task); /* its result; frees it */
 struct peer_echo;
 struct peer_echo *peer_echo_start(void);
 uint32_t peer_echo_port(const struct peer_echo *echo);
+/* The most connections at once that had bytes whose echo was still to come. When clients wait for each echo, all of
+ * their sessions were alive then. */
+uint32_t peer_echo_most(const struct peer_echo *echo);
 void peer_echo_stop(struct peer_echo *echo);
 
 #endif

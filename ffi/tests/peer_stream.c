@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Streams of bytes that can be checked, sent and read by threads; and the echo server. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,22 @@ static void stream_piece(uint64_t seed, uint64_t position, uint8_t piece[static 
         uint64_t word = stream_word(seed, position + i);
         memcpy(piece + i, &word, 8);
     }
+}
+
+bool peer_is_stream(uint64_t seed, uint64_t position, const uint8_t *bytes, uint64_t size)
+{
+    for (uint64_t checked = 0; checked < size;) {
+        uint64_t offset = (position + checked) & 7;
+        uint64_t part = 8 - offset < size - checked ? 8 - offset : size - checked;
+        uint64_t word = stream_word(seed, position + checked - offset);
+        uint8_t expected[8];
+        memcpy(expected, &word, 8);
+        if (memcmp(bytes + checked, expected + offset, part) != 0) {
+            return false;
+        }
+        checked += part;
+    }
+    return true;
 }
 
 bool peer_send_stream(int fd, uint64_t seed, uint64_t size)
@@ -118,12 +135,25 @@ struct peer_echo {
     int listener;
     uint32_t port;
     atomic_uint alive; /* connections */
+    atomic_uint inside;
+    atomic_uint most; /* of `inside` so far */
 };
 
 struct echo_connection {
     struct peer_echo *echo;
     int fd;
 };
+
+/* Between the bytes and their echo. Lets others come meanwhile. */
+static void note_inside(struct peer_echo *echo)
+{
+    unsigned inside = atomic_fetch_add(&echo->inside, 1) + 1;
+    unsigned most = atomic_load(&echo->most);
+    while (inside > most && !atomic_compare_exchange_weak(&echo->most, &most, inside)) {
+    }
+    sched_yield();
+    atomic_fetch_sub(&echo->inside, 1);
+}
 
 static void *run_connection(void *argument)
 {
@@ -132,6 +162,7 @@ static void *run_connection(void *argument)
     char bytes[16384];
     ssize_t count;
     while ((count = recv(connection->fd, bytes, sizeof bytes, 0)) > 0) {
+        note_inside(echo);
         if (!peer_send(connection->fd, bytes, (size_t)count)) {
             break;
         }
@@ -182,6 +213,11 @@ struct peer_echo *peer_echo_start(void)
 uint32_t peer_echo_port(const struct peer_echo *echo)
 {
     return echo->port;
+}
+
+uint32_t peer_echo_most(const struct peer_echo *echo)
+{
+    return atomic_load(&echo->most);
 }
 
 void peer_echo_stop(struct peer_echo *echo)

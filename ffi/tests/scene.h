@@ -104,4 +104,52 @@ __attribute__((unused)) static struct sluice_log_session scene_ended(struct scen
     return session;
 }
 
+/* ---- Tests of limits ---- */
+
+#define LOOPBACK 1u /* a source, as of peer_connect_from: 127.0.0.1 */
+
+/* A bucket of so many tokens, of which none comes back while a test runs. */
+__attribute__((unused)) static struct sluice_bucket scene_tokens(uint64_t burst)
+{
+    return (struct sluice_bucket){.rate = 1, .burst = burst};
+}
+
+/* A client that is served, from a source; -1 when it is not. Its echo server answers. */
+__attribute__((unused)) static int scene_enter(const struct scene *scene, uint32_t source)
+{
+    int fd = peer_connect_from(source, scene->port);
+    bool in = scene_echoes(fd, "in?");
+    CHECK(in);
+    if (!in && fd != -1) {
+        close(fd);
+    }
+    return in ? fd : -1;
+}
+
+/* A client that is served comes and goes. */
+__attribute__((unused)) static void scene_visit(struct scene *scene, uint32_t source)
+{
+    int fd = scene_enter(scene, source);
+    scene_close_fd(&fd);
+    scene_ended(scene, "--", SLUICE_REASON_OK);
+}
+
+/* A client that is turned away, by policy, before anything else of it is told. */
+__attribute__((unused)) static void scene_refused(struct scene *scene, uint32_t source, enum sluice_reason reason)
+{
+    int fd = peer_connect_from(source, scene->port);
+    CHECK_STRING(peer_fate(fd, 10000), "end");
+    scene_close_fd(&fd);
+    struct sluice_log_session session = scene_ended(scene, "PR", reason);
+    CHECK_EQ(session.attempts, 0);
+    CHECK_EQ(session.bytes_up + session.bytes_down, 0);
+    CHECK_EQ(session.queue_us, SLUICE_NEVER);
+}
+
+/* Puts the scene's tenant, as it is now, in force. */
+__attribute__((unused)) static void scene_apply(struct scene *scene)
+{
+    CHECK_EQ(host_apply(&scene->host, &scene->tenant, 1), SLUICE_OK);
+}
+
 #endif

@@ -24,6 +24,11 @@ static uint8_t *good_blob(uint64_t *size)
         host_add_endpoint(&tenants[i], 1, host_ipv6(9000));
         host_add_listener(&tenants[i], host_abstract("front"), 1);
         host_add_listener(&tenants[i], host_ipv6(7000 + 100 * i), 1)->port_last = 7009 + 100 * i;
+        tenants[i].record.allow_count = 2;
+        tenants[i].record.deny_count = 1;
+        tenants[i].prefixes[0] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV4, .ip = {10}, .bits = 8};
+        tenants[i].prefixes[1] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV6, .ip = {0xfd}, .bits = 8};
+        tenants[i].prefixes[2] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV4, .ip = {10, 2}, .bits = 15};
     }
     struct host_change change = {
         .process = &process, .tenants = tenants, .tenant_count = TENANTS, .removed = removed, .removed_count = 2};
@@ -80,6 +85,11 @@ TEST(a_good_blob_gives_its_records)
     CHECK_STRING(blob.listeners[1].address.local.sun_path + 1, "front");
     CHECK_EQ(blob.listeners[1].address.length, offsetof(struct sockaddr_un, sun_path) + 6);
     CHECK_EQ(blob.listeners[2].record.port_last, 7009);
+    CHECK_EQ(blob.prefix_count, 3 * TENANTS);
+    CHECK_EQ(blob.tenants[1].first_prefix, 3);
+    CHECK_EQ(blob.prefixes[4].family, SLUICE_FAMILY_IPV6);
+    CHECK_EQ(blob.prefixes[4].ip[0], 0xfd);
+    CHECK_EQ(blob.prefixes[5].bits, 15);
     blob_free(&blob);
     free(bytes);
 }
@@ -144,14 +154,30 @@ static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint
     X(sluice_process_record, PROCESS, 0, access_sample_ppm = 1000001, "access_sample_ppm")                             \
     X(sluice_process_record, PROCESS, 0, reserved0[1] = 1, "reserved0")                                                \
     X(sluice_tenant_record, TENANT, 1, id = 0, "id")                                                                   \
-    X(sluice_tenant_record, TENANT, 1, flags = 2, "flags")                                                             \
-    X(sluice_tenant_record, TENANT, 1, on_limit = 2, "on_limit")                                                       \
+    X(sluice_tenant_record, TENANT, 1, flags = 4, "flags")                                                             \
+    X(sluice_tenant_record, TENANT, 1, limits.on_limit = 3, "limits.on_limit")                                         \
+    X(sluice_tenant_record, TENANT, 1, limits.flags = 2, "limits.flags")                                               \
+    X(sluice_tenant_record, TENANT, 1, limits.queue_timeout_ms = UINT64_MAX, "limits.queue_timeout_ms")                \
+    X(sluice_tenant_record, TENANT, 1, limits.up.rate = SLUICE_RATE_MAX + 1, "limits.up")                              \
+    X(sluice_tenant_record, TENANT, 1, limits.session_down = (struct sluice_bucket){.burst = UINT64_MAX},              \
+      "limits.session_down")                                                                                           \
+    X(sluice_tenant_record, TENANT, 1, limits.source_ipv4_bits = 33, "limits.source_ipv4_bits")                        \
+    X(sluice_tenant_record, TENANT, 1, limits.source_ipv6_bits = 129, "limits.source_ipv4_bits")                       \
+    X(sluice_tenant_record, TENANT, 1, limits.reserved0 = 1, "limits.reserved0")                                       \
+    X(sluice_tenant_record, TENANT, 1, first_prefix = 7, "allow_count")                                                \
+    X(sluice_tenant_record, TENANT, 1, allow_count = UINT32_MAX, "allow_count")                                        \
+    X(sluice_tenant_record, TENANT, 1, deny_count = UINT32_MAX - 1, "allow_count")                                     \
+    X(sluice_prefix_record, PREFIX, 4, family = SLUICE_FAMILY_UNIX, "family")                                          \
+    X(sluice_prefix_record, PREFIX, 3, bits = 33, "bits")                                                              \
+    X(sluice_prefix_record, PREFIX, 4, bits = 129, "bits")                                                             \
+    X(sluice_prefix_record, PREFIX, 5, ip[1] = 3, "ip")                                                                \
+    X(sluice_prefix_record, PREFIX, 5, ip[15] = 1, "ip")                                                               \
     X(sluice_tenant_record, TENANT, 1, reset_propagation = 3, "reset_propagation")                                     \
     X(sluice_tenant_record, TENANT, 1, first_listener = 7, "listener_count")                                           \
     X(sluice_tenant_record, TENANT, 1, listener_count = UINT32_MAX, "listener_count")                                  \
     X(sluice_tenant_record, TENANT, 1, first_backend = UINT32_MAX, "backend_count")                                    \
     X(sluice_tenant_record, TENANT, 1, backend_count = 3, "backend_count")                                             \
-    X(sluice_tenant_record, TENANT, 1, reserved0[0] = 1, "reserved0")                                                  \
+    X(sluice_tenant_record, TENANT, 1, reserved0 = 1, "reserved0")                                                     \
     X(sluice_tenant_record, TENANT, 1, connect_ms = UINT64_MAX, "connect_ms")                                          \
     X(sluice_tenant_record, TENANT, 1, first_byte_ms = UINT64_MAX, "first_byte_ms")                                    \
     X(sluice_tenant_record, TENANT, 1, idle_ms = UINT64_MAX, "idle_ms")                                                \
@@ -179,12 +205,12 @@ static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint
     X(sluice_listener_record, LISTENER, 4, address.path_offset = UINT32_MAX, "address")                                \
     X(sluice_backend_record, BACKEND, 2, id = 0, "id")                                                                 \
     X(sluice_backend_record, BACKEND, 3, id = 2101, "id")                                                              \
-    X(sluice_backend_record, BACKEND, 2, balance = 2, "balance")                                                       \
+    X(sluice_backend_record, BACKEND, 2, balance = 6, "balance")                                                       \
     X(sluice_backend_record, BACKEND, 2, attempts = 0, "attempts")                                                     \
     X(sluice_backend_record, BACKEND, 2, attempts = 65, "attempts")                                                    \
     X(sluice_backend_record, BACKEND, 2, endpoint_count = 4, "endpoint_count")                                         \
     X(sluice_backend_record, BACKEND, 2, first_endpoint = UINT32_MAX, "endpoint_count")                                \
-    X(sluice_backend_record, BACKEND, 2, reserved1 = 1, "reserved0")                                                   \
+    X(sluice_backend_record, BACKEND, 2, panic_ppm = 1000001, "panic_ppm")                                             \
     X(sluice_endpoint_record, ENDPOINT, 3, id = 0, "id")                                                               \
     X(sluice_endpoint_record, ENDPOINT, 3, weight = 65536, "weight")                                                   \
     X(sluice_endpoint_record, ENDPOINT, 3, state = 3, "state")                                                         \

@@ -11,7 +11,7 @@
 TEST(a_tenants_cap_refuses_and_gives_back)
 {
     struct scene scene = scene_echo();
-    scene.tenant.record.max_connections = 3;
+    scene.tenant.record.limits.max_connections = 3;
     REQUIRE(scene_start(&scene, 2));
     int fds[3];
     for (unsigned i = 0; i < 3; i++) {
@@ -41,8 +41,8 @@ TEST(a_tenants_cap_refuses_and_gives_back)
 TEST(a_refusal_may_be_a_reset)
 {
     struct scene scene = scene_echo();
-    scene.tenant.record.max_connections = 0;
-    scene.tenant.record.on_limit = SLUICE_ON_LIMIT_RESET;
+    scene.tenant.record.limits.max_connections = 0;
+    scene.tenant.record.limits.on_limit = SLUICE_ON_LIMIT_RESET;
     REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
     CHECK_STRING(peer_fate(scene.client, 10000), "reset");
     scene_ended(&scene, "PR", SLUICE_REASON_TENANT_CONNECTIONS);
@@ -54,7 +54,7 @@ TEST(a_cap_lowered_under_use_lets_sessions_live)
     struct scene scene = scene_echo();
     REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
     CHECK(scene_echoes(scene.client, "in"));
-    scene.tenant.record.max_connections = 1;
+    scene.tenant.record.limits.max_connections = 1;
     REQUIRE(host_apply(&scene.host, &scene.tenant, 1) == SLUICE_OK);
     int fd = peer_connect(scene.port);
     CHECK_STRING(peer_fate(fd, 10000), "end");
@@ -73,7 +73,7 @@ TEST(the_processes_cap_goes_before_the_tenants)
     struct scene scene = scene_echo();
     struct sluice_process_record process = host_process();
     process.max_connections = 1;
-    scene.tenant.record.max_connections = 1;
+    scene.tenant.record.limits.max_connections = 1;
     REQUIRE(scene_start(&scene, 1));
     REQUIRE(host_change(&scene.host, &(struct host_change){.process = &process}) == SLUICE_OK);
     REQUIRE(scene_connect(&scene));
@@ -156,7 +156,7 @@ TEST(a_cap_is_exact_over_two_workers)
     struct crowd crowds[CROWDS];
     atomic_uint over = 0;
     atomic_uint inside = 0;
-    scene.tenant.record.max_connections = CAP;
+    scene.tenant.record.limits.max_connections = CAP;
     REQUIRE(scene_start(&scene, 2));
     for (unsigned i = 0; i < CROWDS; i++) {
         crowds[i] = (struct crowd){.port = scene.port, .over = &over, .inside = &inside, .cap = CAP};

@@ -164,14 +164,22 @@ TEST(no_byte_is_lost_of_a_server_that_sends_and_closes_at_once_before_a_slow_cli
     scene_end(&scene);
 }
 
-/* Whether a sender can send no more because nothing is taken. */
-static bool is_stuck(void *context)
+/* Sends until nothing more is taken; returns how much was. */
+static uint64_t push(int fd)
 {
     static char bytes[65536];
-    int fd = *(const int *)context;
+    uint64_t pushed = 0;
     ssize_t sent;
     while ((sent = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0) {
+        pushed += (uint64_t)sent;
     }
+    return pushed;
+}
+
+/* For as long as it is called. */
+static bool keep_pushing(void *context)
+{
+    push(*(const int *)context);
     return false;
 }
 
@@ -180,12 +188,12 @@ TEST(a_reader_that_stands_still_stops_the_sender_and_takes_bounded_memory)
     struct scene scene = scene_scripted();
     REQUIRE(scene_start(&scene, 1) && scene_connect(&scene));
     /* Pushes for as long as anything is taken, and then for a while. */
-    host_eventually(is_stuck, &scene.server, 300);
+    host_eventually(keep_pushing, &scene.server, 300);
     struct sluice_tenant_stats stats = host_tenant_stats(&scene.host, TENANT);
     uint64_t taken = stats.bytes_down;
     CHECK(taken > 0);
     CHECK(stats.buffered_bytes <= 65536);
-    host_eventually(is_stuck, &scene.server, 100);
+    host_eventually(keep_pushing, &scene.server, 100);
     CHECK_EQ(host_tenant_stats(&scene.host, TENANT).bytes_down, taken);
     CHECK(host_worker_stats(&scene.host).pipes_in_use <= 1);
     /* The other direction is not held up. */
@@ -237,19 +245,22 @@ TEST(more_streams_than_pipes)
     scene_end(&scene);
 }
 
-/* Pushes into every session of a crowd whose readers stand still. */
+/* Pushes into every session of a crowd whose readers stand still, until all are stuck and hold more than `share`. */
 struct crowd {
+    struct host *host;
+    uint64_t share;
     int fds[100][2];
     unsigned count;
 };
 
-static bool push_all(void *context)
+static bool all_stuck(void *context)
 {
     struct crowd *crowd = context;
+    unsigned stuck = 0;
     for (unsigned i = 0; i < crowd->count; i++) {
-        is_stuck(&crowd->fds[i][1]);
+        stuck += push(crowd->fds[i][1]) == 0 ? 1 : 0;
     }
-    return false;
+    return stuck == crowd->count && host_tenant_stats(crowd->host, TENANT).buffered_bytes > crowd->share;
 }
 
 TEST(a_tenant_over_its_share_of_memory_still_moves_every_byte)
@@ -260,13 +271,16 @@ TEST(a_tenant_over_its_share_of_memory_still_moves_every_byte)
     REQUIRE(scene_start(&scene, 1));
     for (crowd.count = 0; crowd.count < 100; crowd.count++) {
         REQUIRE(scene_connect(&scene));
+        peer_small_buffers(scene.client); /* stuck before they stream: what is in pipes is not held */
         crowd.fds[crowd.count][0] = scene.client;
         crowd.fds[crowd.count][1] = scene.server;
     }
-    host_eventually(push_all, &crowd, 500);
+    crowd.host = &scene.host;
+    crowd.share = 100000;
+    CHECK(host_eventually(all_stuck, &crowd, HOST_WAIT_MS));
     /* What each held when the share was used up, and small pieces after that; without the cap it were 64 KiB each. */
     struct sluice_tenant_stats stats = host_tenant_stats(&scene.host, TENANT);
-    CHECK(stats.buffered_bytes > 0 && stats.buffered_bytes <= 100000 + 65536 + 100 * 4096);
+    CHECK(stats.buffered_bytes > 100000 && stats.buffered_bytes <= 100000 + 65536 + 100 * 4096);
     CHECK(host_worker_stats(&scene.host).buffer_bytes <= 8u << 20);
     /* A session that is not stuck goes on, and a stuck one gives all it has when it is read. */
     REQUIRE(scene_connect(&scene));

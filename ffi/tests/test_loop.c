@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "sys/clock.h"
 #include "test.h"
 
 static struct loop loop;
@@ -49,15 +50,15 @@ TEST(an_edge_is_told_once_and_again_after_more_arrives)
     REQUIRE(loop_add(&loop, pair[0], EPOLLIN | EPOLLET, 42) == 0);
     CHECK_EQ(loop_wait(&loop, 0), 0);
     CHECK_EQ(write(pair[1], "x", 1), 1);
-    CHECK_EQ(loop_wait(&loop, 1000), 1);
+    CHECK_EQ(loop_wait(&loop, NS_PER_S), 1);
     CHECK_EQ(loop.batch[0].data.u64, 42);
     CHECK(loop.batch[0].events & EPOLLIN);
     CHECK_EQ(loop_wait(&loop, 0), 0);
     CHECK_EQ(write(pair[1], "y", 1), 1);
-    CHECK_EQ(loop_wait(&loop, 1000), 1);
+    CHECK_EQ(loop_wait(&loop, NS_PER_S), 1);
     /* A change reports what is ready now once more. */
     REQUIRE(loop_change(&loop, pair[0], EPOLLIN | EPOLLOUT | EPOLLET, 43) == 0);
-    CHECK_EQ(loop_wait(&loop, 1000), 1);
+    CHECK_EQ(loop_wait(&loop, NS_PER_S), 1);
     CHECK_EQ(loop.batch[0].data.u64, 43);
     CHECK((loop.batch[0].events & (EPOLLIN | EPOLLOUT)) == (EPOLLIN | EPOLLOUT));
     close(pair[0]);
@@ -92,7 +93,7 @@ TEST(more_events_than_a_batch_come_in_several)
         CHECK_EQ(write(pairs[i][1], "x", 1), 1);
         REQUIRE(loop_add(&loop, pairs[i][0], EPOLLIN | EPOLLET, i) == 0);
     }
-    int first = loop_wait(&loop, 1000);
+    int first = loop_wait(&loop, NS_PER_S);
     CHECK_EQ(first, LOOP_BATCH);
     int total = 0;
     for (int count = first; count > 0; count = loop_wait(&loop, 0)) {
@@ -108,6 +109,18 @@ TEST(more_events_than_a_batch_come_in_several)
     for (unsigned i = 0; i < PAIRS; i++) {
         close(pairs[i][0]);
         close(pairs[i][1]);
+    }
+    loop_close(&loop);
+}
+
+TEST(a_wait_of_a_part_of_a_millisecond_is_not_cut_short)
+{
+    REQUIRE(loop_open(&loop) == 0);
+    const int64_t waits_ns[] = {1, 130000, 999999, 1000001, 2500000};
+    for (unsigned i = 0; i < sizeof waits_ns / sizeof waits_ns[0]; i++) {
+        uint64_t began_ns = clock_now_ns();
+        CHECK_EQ(loop_wait(&loop, waits_ns[i]), 0);
+        CHECK(clock_now_ns() - began_ns >= (uint64_t)waits_ns[i]);
     }
     loop_close(&loop);
 }
@@ -129,7 +142,7 @@ TEST(a_signal_ends_the_wait_without_events)
     REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     struct itimerspec soon = {.it_value = {.tv_nsec = 20000000}, .it_interval = {.tv_nsec = 20000000}};
     REQUIRE(timer_settime(timer, 0, &soon, NULL) == 0);
-    CHECK_EQ(loop_wait(&loop, 60000), 0);
+    CHECK_EQ(loop_wait(&loop, 60 * NS_PER_S), 0);
     timer_delete(timer);
     sigaction(SIGVTALRM, &before, NULL);
     loop_close(&loop);

@@ -64,8 +64,9 @@ TEST(the_sum_of_cells_names_every_counter)
 #undef CHECK_ARRAY
     CHECK_EQ(sum.id, 7);
     CHECK_EQ(sum.sessions_active, 3);
-    /* What the record has beside the cells' counters: id, padding, sessions_active, buffered_bytes. */
-    CHECK_EQ(sizeof sum, 8 * (counters + 3));
+    /* What the record has beside the cells' counters: id with padding, sessions_active, buffered_bytes, queue_length
+     * and what is left in three buckets. */
+    CHECK_EQ(sizeof sum, 8 * (counters + 7));
 }
 
 TEST(cells_of_two_workers_share_no_cache_line)
