@@ -130,10 +130,25 @@ export interface StatusView {
   readonly tenants_in_error: readonly { readonly tenant: string; readonly errors: readonly string[] }[];
 }
 
+/** How much of a limit is in use. Of a token bucket the limit is its burst, in tokens: sessions or bytes. */
+export interface LimitView {
+  /** Null: unlimited. */
+  readonly limit: number | null;
+  /** Null where nothing is counted. */
+  readonly used: number | null;
+  /** Null: unlimited. */
+  readonly left: number | null;
+  /** Only of a token bucket: what it gains a second; null: unlimited. */
+  readonly rate?: number | null;
+}
+
 /** A tenant's status, as `/v1/tenants/{tenant}/status` answers it. */
 export interface TenantStatusView {
   readonly sessions: number;
-  readonly limits: Readonly<Record<string, { readonly limit: number | null; readonly used: number }>>;
+  /** By their path below `limits` in the configuration: `per_source.max_connections`. */
+  readonly limits: Readonly<Record<string, LimitView>>;
+  /** Those with most sessions first; none where no limit is per source. */
+  readonly sources: readonly { readonly source: string; readonly sessions: number }[];
   readonly backends: readonly {
     readonly id: string;
     readonly circuit: "closed" | "open" | "half_open";

@@ -87,10 +87,19 @@ export const statusSchema = z.object({
   tenants_in_error: z.array(z.object({ tenant: z.string(), errors: z.array(z.string()).readonly() })).readonly(),
 }).meta({ id: "Status" });
 
+const limit = z.object({
+  limit: z.number().min(0).nullable().describe("Null: unlimited. Of a rate: its burst, in sessions or bytes."),
+  used: z.number().min(0).nullable().describe("Null where nothing is counted."),
+  left: z.number().min(0).nullable().describe("Null: unlimited."),
+  rate: z.number().min(0).nullable().optional().describe("Of a rate: what it gains a second; null: unlimited."),
+}).meta({ id: "Limit" });
+
 /** `/v1/tenants/{tenant}/status`. */
 export const tenantStatusSchema = z.object({
   sessions: count(),
-  limits: z.record(z.string(), z.object({ limit: z.number().nullable(), used: z.number() })),
+  limits: z.record(z.string(), limit).describe("By their path below `limits` in the configuration."),
+  sources: z.array(z.object({ source: z.string().describe("An address and its prefix."), sessions: count() }))
+    .readonly().describe("The ten with most sessions; none where no limit is per source."),
   backends: z.array(z.object({
     id: z.string(),
     circuit: z.enum(["closed", "open", "half_open"]),

@@ -215,7 +215,10 @@ export interface AddressRange {
   readonly prefix: number;
 }
 
-/** A range such as `10.0.0.0/8`; an address alone is the range of it alone. */
+/** A v4-mapped prefix at least so long is one of IPv4: clients are told by their IPv4 address. */
+const MAPPED_BITS = 96;
+
+/** A range such as `10.0.0.0/8`; an address alone is the range of it alone; v4-mapped IPv6 is IPv4 here. */
 export function addressRange(): Scalar<AddressRange> {
   const rule = "a range of addresses such as 10.0.0.0/8 or fd00::/8";
   return scalar({
@@ -244,5 +247,8 @@ function parseRange(text: string, rule: string): AddressRange | undefined {
       `write ${network}/${prefix}, or ${written} alone`,
     );
   }
-  return { family: isV4 ? "ipv4" : "ipv6", ip: network, prefix };
+  if (isV4) return { family: "ipv4", ip: network, prefix };
+  const first = ipaddr.IPv6.parse(network);
+  if (prefix < MAPPED_BITS || !first.isIPv4MappedAddress()) return { family: "ipv6", ip: network, prefix };
+  return { family: "ipv4", ip: first.toIPv4Address().toString(), prefix: prefix - MAPPED_BITS };
 }

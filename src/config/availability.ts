@@ -34,25 +34,11 @@ export const UNAVAILABLE_TOP: readonly Unavailable[] = [
 
 /** Refused in a tenant, and in `defaults`. */
 export const UNAVAILABLE_IN_TENANT: readonly Unavailable[] = [
-  { key: "limits.connection_rate" },
-  { key: "limits.bandwidth", asksNothing: isEmpty },
-  { key: "limits.per_source", asksNothing: isEmpty },
-  { key: "limits.per_connection", asksNothing: isEmpty },
-  { key: "limits.on_limit", asksNothing: isNot("queue"), remedy: "use close or reset" },
-  { key: "limits.queue" },
-  { key: "limits.dry_run", asksNothing: isNot(true) },
-  { key: "access", asksNothing: isEmpty },
   {
     key: "listeners[].proxy_protocol",
     asksNothing: (value) => isMapValue(value) && value["accept"] !== "required",
   },
   { key: "routes", asksNothing: isEmpty },
-  {
-    key: "backends[].balance",
-    asksNothing: isNot("random_two", "source_hash", "first", "least_time"),
-    remedy: "use round_robin or least_connections",
-  },
-  { key: "backends[].endpoints[].tier", asksNothing: isZero },
   { key: "backends[].endpoints[].srv", asksNothing: isNot(true) },
   { key: "backends[].send_proxy_protocol", asksNothing: isNot("v1", "v2") },
   { key: "backends[].source_address" },
@@ -60,7 +46,6 @@ export const UNAVAILABLE_IN_TENANT: readonly Unavailable[] = [
   { key: "backends[].retry.budget" },
   { key: "backends[].health", asksNothing: isEmpty },
   { key: "backends[].circuit_breaker" },
-  { key: "backends[].slow_start", asksNothing: isZero },
   { key: "backends[].panic_threshold", asksNothing: isZero },
   {
     key: "backends[].preconnect",

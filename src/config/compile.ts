@@ -6,6 +6,7 @@
 
 import ipaddr from "ipaddr.js";
 import type { EndpointAddress, IpAddress, ListenAddress } from "./address.ts";
+import { compileAccess, compileLimits } from "./compile_limits.ts";
 import type { Address, BackendPlan, EndpointPlan, ListenerPlan, Plan, ProcessPlan, TenantPlan } from "./plan.ts";
 import type { ResolvedNames } from "./resolve.ts";
 import type { Config, DeepReadonly, TenantConfig } from "./schema.ts";
@@ -46,10 +47,8 @@ export function compileTenant(tenant: TenantConfig, names: ResolvedNames): Tenan
   return {
     id: tenant.id,
     enabled: tenant.enabled,
-    limits: {
-      maxConnections: tenant.limits.max_connections ?? null,
-      onLimit: onlyOf("on_limit", tenant.limits.on_limit, ["close", "reset"]),
-    },
+    limits: compileLimits(tenant.limits),
+    access: compileAccess(tenant.access),
     timeouts: {
       connectMs: timeouts.connect,
       firstByteMs: timeouts.first_byte,
@@ -87,8 +86,9 @@ function compileListener(listener: TenantConfig["listeners"][number], names: Res
 function compileBackend(backend: BackendConfig, names: ResolvedNames): BackendPlan {
   return {
     id: backend.id,
-    balance: onlyOf("balance", backend.balance, ["round_robin", "least_connections"]),
+    balance: backend.balance,
     attempts: backend.retry.attempts,
+    slowStartMs: backend.slow_start,
     endpoints: (backend.endpoints ?? []).flatMap((endpoint) => compileEndpoint(endpoint, names)),
   };
 }
@@ -99,6 +99,7 @@ function compileEndpoint(endpoint: EndpointConfig, names: ResolvedNames): Endpoi
     weight: endpoint.weight,
     maxConnections: endpoint.max_connections ?? null,
     state: endpoint.state,
+    tier: endpoint.tier,
     address,
   }));
 }
@@ -120,12 +121,4 @@ function compileIp(address: IpAddress, names: ResolvedNames): Address {
     throw new TypeError(`Cannot compile the plan: ${address.zone} must be an interface that has been resolved`);
   }
   return { family: address.family, ip: address.ip, port: address.port, scopeId };
-}
-
-function onlyOf<const W extends string>(key: string, value: string, words: readonly W[]): W {
-  const word = words.find((one) => one === value);
-  if (word !== undefined) return word;
-  throw new TypeError(
-    `Cannot compile the plan: ${key} must be one of ${words.join(" | ")}: current value is "${value}"`,
-  );
 }

@@ -9,12 +9,17 @@
  */
 
 export type {
+  AccessPlan,
   Address,
   BackendPlan,
+  BandwidthPlan,
+  BucketPlan,
   EndpointPlan,
+  LimitsPlan,
   ListenerPlan,
   Plan,
   PlanChange,
+  PrefixPlan,
   ProcessPlan,
   TenantPlan,
 } from "./plan.ts";

@@ -22,14 +22,65 @@ export interface ProcessPlan {
   readonly accessProgressMs: number;
 }
 
+/** A token bucket: starts full, holds `burst` tokens at the most, refills continuously. 0 lets nothing through. */
+export interface BucketPlan {
+  /** Tokens in 1000 s. */
+  readonly ratePer1000s: number;
+  /** Tokens. */
+  readonly burst: number;
+}
+
+/** Buckets of bytes: up is from clients to endpoints. */
+export interface BandwidthPlan {
+  readonly up: BucketPlan | null;
+  readonly down: BucketPlan | null;
+}
+
+/** Addresses with the same leading bits. */
+export interface PrefixPlan {
+  readonly family: "ipv4" | "ipv6";
+  /** Bits beyond the prefix are zero; v4-mapped addresses are IPv4. */
+  readonly ip: string;
+  readonly bits: number;
+}
+
+/** What a tenant may use. */
+export interface LimitsPlan {
+  readonly maxConnections: number | null;
+  /** New sessions. */
+  readonly connectionRate: BucketPlan | null;
+  /** Of all sessions together. */
+  readonly bandwidth: BandwidthPlan;
+  /** Of each session. */
+  readonly perConnection: BandwidthPlan;
+  /** Of each source: client addresses with the same leading bits. */
+  readonly perSource: {
+    readonly maxConnections: number | null;
+    readonly connectionRate: BucketPlan | null;
+    readonly ipv4Bits: number;
+    readonly ipv6Bits: number;
+  };
+  readonly onLimit: "close" | "reset" | "queue";
+  /** Null unless `onLimit` is "queue"; a timeout of 0 has no end. */
+  readonly queue: { readonly size: number; readonly timeoutMs: number } | null;
+  /** Count what would be refused or held back, and let it pass. */
+  readonly dryRun: boolean;
+}
+
+/** Who may connect. */
+export interface AccessPlan {
+  /** Null: everybody; else nobody but these. */
+  readonly allow: readonly PrefixPlan[] | null;
+  /** Wins over `allow`. */
+  readonly deny: readonly PrefixPlan[];
+}
+
 /** A tenant with all that is its own. */
 export interface TenantPlan {
   readonly id: string;
   readonly enabled: boolean;
-  readonly limits: {
-    readonly maxConnections: number | null;
-    readonly onLimit: "close" | "reset";
-  };
+  readonly limits: LimitsPlan;
+  readonly access: AccessPlan;
   readonly timeouts: {
     readonly connectMs: number;
     readonly firstByteMs: number;
@@ -63,9 +114,11 @@ export interface ListenerPlan {
 /** A pool of endpoints. */
 export interface BackendPlan {
   readonly id: string;
-  readonly balance: "round_robin" | "least_connections";
+  readonly balance: "round_robin" | "least_connections" | "random_two" | "source_hash" | "first" | "least_time";
   /** Connect attempts of a session at the most. */
   readonly attempts: number;
+  /** How long the share of an endpoint that is added grows. */
+  readonly slowStartMs: number;
   readonly endpoints: readonly EndpointPlan[];
 }
 
@@ -79,6 +132,8 @@ export interface EndpointPlan {
   readonly maxConnections: number | null;
   /** Only `ready` gets new sessions; live ones go on in each. */
   readonly state: "ready" | "drain" | "maintenance";
+  /** Used when no lower tier has an endpoint left. */
+  readonly tier: number;
   readonly address: Address;
 }
 

@@ -10,20 +10,20 @@ import { addressRange, listenAddress } from "./address.ts";
 import { addressGrant } from "./grants.ts";
 import { boolean, choice, id, integer, text } from "./scalar.ts";
 import { backendSchema, MOST_CONNECTIONS } from "./schema_backend.ts";
-import { byteRate, duration, percent, rate, seconds, size } from "./units.ts";
+import { byteRate, duration, MOST_BURST, percent, rate, seconds, size } from "./units.ts";
 
 const maxConnections = () => integer(0, MOST_CONNECTIONS).optional().describe("Sessions at once; left out: unlimited.");
 
 const connectionRate = () =>
   z.strictObject({
     rate: rate().describe("New sessions a second."),
-    burst: integer(0, MOST_CONNECTIONS).optional().describe("Saved up at the most; left out: what a second gives."),
+    burst: integer(0, MOST_BURST).optional().describe("Saved up at the most; left out: what a second gives."),
   }).optional().describe("How fast new sessions may come.");
 
 const byteBucket = () =>
   z.strictObject({
     rate: byteRate().describe("Bytes a second."),
-    burst: size().optional().describe("Saved up at the most; left out: what 100ms give, at least 64KiB."),
+    burst: size(MOST_BURST).optional().describe("Saved up at the most; left out: what 100ms give, at least 64KiB."),
   }).optional();
 
 const bandwidth = () =>
@@ -46,9 +46,9 @@ const limits = z.strictObject({
   on_limit: choice("close", "reset", "queue").prefault("close").describe("What a session over a limit gets."),
   queue: z.strictObject({
     size: integer(0, 1_000_000).prefault(1000).describe("Sessions that wait at the most."),
-    timeout: duration().prefault("5s").describe("How long a session waits."),
-  }).optional().describe("Where sessions over a limit wait."),
-  dry_run: boolean().prefault(false).describe("Count and log what would be refused, refuse nothing."),
+    timeout: duration().prefault("5s").describe("How long a session waits; 0s: without an end."),
+  }).optional().describe("Where sessions over a limit wait, with on_limit: queue."),
+  dry_run: boolean().prefault(false).describe("Count and log what would be refused or held back, and let it pass."),
 });
 
 const timeouts = z.strictObject({

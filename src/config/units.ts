@@ -28,6 +28,15 @@ const PERCENT = new RegExp(`^${NUMBER}%$`);
 /** The longest duration that a key takes, a year: above it somebody has mistaken the unit. */
 export const LONGEST_MS = 8760 * 3_600_000;
 
+/** What a token bucket of sessions gains a second at the most; it gains a whole number in 1000 s. */
+export const MOST_RATE_PER_S = 1_000_000_000;
+
+/** What a token bucket of bytes gains a second at the most: 100GB. */
+export const MOST_BYTE_RATE_PER_S = 100_000_000_000;
+
+/** What a token bucket holds at the most. */
+export const MOST_BURST = 2 ** 50;
+
 /** Milliseconds of `250ms`, `5s`, `10m`, `1h`, `0`; undefined for anything else, also for parts of a millisecond. */
 export function parseDurationMs(value: unknown): number | undefined {
   if (value === 0) return 0;
@@ -42,14 +51,16 @@ export function parseSizeBytes(value: unknown): number | undefined {
   return whole(SIZE.exec(value), SIZE_UNIT_BYTES);
 }
 
-/** Events a second of `200/s` or `0.5/s`; undefined for anything else. */
+/** Events a second of `200/s`, `0.5/s`, `0`; undefined for anything else. */
 export function parseRatePerS(value: unknown): number | undefined {
+  if (value === 0) return 0;
   const found = typeof value === "string" ? RATE.exec(value) : null;
   return found === null ? undefined : Number(found[1]);
 }
 
-/** Bytes a second of `10MiB/s`; undefined for anything else. */
+/** Bytes a second of `10MiB/s`, `0`; undefined for anything else. */
 export function parseByteRatePerS(value: unknown): number | undefined {
+  if (value === 0) return 0;
   return typeof value === "string" && value.endsWith("/s") ? parseSizeBytes(value.slice(0, -2)) : undefined;
 }
 
@@ -114,7 +125,7 @@ export function seconds(limits: { leastS?: number; mostS: number }): Scalar<numb
 }
 
 /** A size, read as bytes. */
-export function size(): Scalar<number> {
+export function size(mostBytes: number): Scalar<number> {
   const remedy = "write a number and its unit: B, KiB, MiB, GiB, KB, MB or GB";
   const rule = "a size such as 512B, 64KiB or 1GB";
   return scalar({
@@ -123,28 +134,64 @@ export function size(): Scalar<number> {
     remedy,
     parse: (value) => {
       if (typeof value === "number" && value !== 0) throw new Refusal(rule, `add a unit: ${value}B or ${value}KiB`);
-      return parseSizeBytes(value);
+      const bytes = parseSizeBytes(value);
+      if (bytes !== undefined && bytes > mostBytes) {
+        throw new Refusal(`at most ${formatSize(mostBytes)}`, `lower it to ${formatSize(mostBytes)} or less`);
+      }
+      return bytes;
     },
   });
 }
 
-/** A rate of events, read as events a second. */
+/** A rate of events, read as events a second: 0, or a whole number in 1000 s. */
 export function rate(): Scalar<number> {
+  const rule = "a rate such as 200/s";
+  const remedy = "write a number and /s";
   return scalar({
-    json: { type: "string", pattern: RATE.source },
-    rule: "a rate such as 200/s",
-    remedy: "write a number and /s",
-    parse: parseRatePerS,
+    json: { type: ["string", "integer"], pattern: RATE.source, minimum: 0, maximum: 0 },
+    rule,
+    remedy,
+    parse: (value) => {
+      const perS = parseRatePerS(value);
+      if (perS === undefined) {
+        throw new Refusal(rule, typeof value === "number" ? `add the unit: ${value}/s` : remedy);
+      }
+      if (perS > MOST_RATE_PER_S) {
+        throw new Refusal(`at most ${MOST_RATE_PER_S}/s`, `lower it to ${MOST_RATE_PER_S}/s or less`);
+      }
+      if (perS > 0 && perS < 0.001) {
+        throw new Refusal("0, or at least 0.001/s", "raise it to 0.001/s, or write 0/s, which lets nothing through");
+      }
+      if (Math.round(perS * 1000) / 1000 !== perS) {
+        throw new Refusal("a rate in steps of 0.001/s", "write three decimals at the most");
+      }
+      return perS;
+    },
   });
 }
 
 /** A rate of bytes, read as bytes a second. */
 export function byteRate(): Scalar<number> {
+  const rule = "a rate of whole bytes such as 512KiB/s or 10MiB/s";
+  const remedy = "write a size and /s";
   return scalar({
-    json: { type: "string", pattern: `${SIZE.source.slice(0, -1)}/s$` },
-    rule: "a rate such as 512KiB/s or 10MiB/s",
-    remedy: "write a size and /s",
-    parse: parseByteRatePerS,
+    json: {
+      type: ["string", "integer"],
+      pattern: `${SIZE.source.slice(0, -1)}/s$`,
+      minimum: 0,
+      maximum: 0,
+    },
+    rule,
+    remedy,
+    parse: (value) => {
+      const perS = parseByteRatePerS(value);
+      if (perS === undefined) {
+        if (typeof value === "number") throw new Refusal(rule, `add the unit: ${value}B/s or ${value}KiB/s`);
+        throw new Refusal(rule, parseSizeBytes(value) === undefined ? remedy : `add the unit: ${value}/s`);
+      }
+      if (perS > MOST_BYTE_RATE_PER_S) throw new Refusal("at most 100GB/s", "lower it to 100GB/s or less");
+      return perS;
+    },
   });
 }
 
@@ -164,4 +211,12 @@ export function formatDuration(ms: number): string {
     if (ms !== 0 && ms % unitMs === 0) return `${ms / unitMs}${unit}`;
   }
   return ms === 0 ? "0s" : `${ms}ms`;
+}
+
+/** A size in the largest unit of 1024 that divides it. */
+function formatSize(bytes: number): string {
+  for (const [unit, unitBytes] of [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {
+    if (bytes !== 0 && bytes % unitBytes === 0) return `${bytes / unitBytes}${unit}`;
+  }
+  return `${bytes}B`;
 }

@@ -157,10 +157,7 @@ class Verbs implements AdminControl {
 
   tenantStatus(tenant: string, isTenants = false): TenantStatusView | null {
     const { control, dataPlane } = this.#deps;
-    return tenantStatusView(control, tenant, isTenants, {
-      tenants: () => dataPlane.tenantStats(),
-      endpoints: () => dataPlane.endpointStats(),
-    });
+    return tenantStatusView(control, tenant, isTenants, dataPlane);
   }
 
   setEnabled(tenant: string, enabled: boolean, options: WriteOptions): Promise<WriteResult> {
@@ -284,7 +281,7 @@ class Verbs implements AdminControl {
   }
 
   #countOf(tenant: string): number {
-    return this.#deps.dataPlane.tenantStats().find((one) => one.tenant === tenant)?.sessionsActive ?? 0;
+    return this.#deps.dataPlane.tenantStatsOf(tenant)?.sessionsActive ?? 0;
   }
 
   #mayKill(actor: Actor, tenant: string | null): void {

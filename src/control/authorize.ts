@@ -72,37 +72,49 @@ function limitsOf(tenant: JsonObject, defaults: unknown): Json | undefined {
   return isMapValue(merged) ? merged["limits"] as Json | undefined : undefined;
 }
 
-/** Parts of a limit that may be more when they are written than when they are left out. */
-const LESS_WHEN_LEFT_OUT: ReadonlySet<string> = new Set(["burst", "ipv6_prefix", "size", "timeout"]);
+/** What parts of `limits` are when they are left out. A burst that is left out follows its rate. */
+const LEFT_OUT: Readonly<Record<string, Json>> = {
+  "/limits/queue": { size: 1000, timeout: "5s" },
+  "/limits/queue/size": 1000,
+  "/limits/queue/timeout": "5s",
+  "/limits/per_source/ipv4_prefix": 32,
+  "/limits/per_source/ipv6_prefix": 64,
+};
 
 /** Limits that would be higher, or not there any more; what is no amount must stay as it is. */
 function raisedLimits(before: Json | undefined, after: Json | undefined, pointer: string): Fault[] {
   if (sameValue(before, after) || before === undefined && isAmount(after)) return [];
   if (isMapValue(before ?? {}) && isMapValue(after ?? {})) {
     const [from, to] = [before ?? {}, after ?? {}] as [JsonObject, JsonObject];
-    return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) =>
-      before !== undefined && from[key] === undefined && LESS_WHEN_LEFT_OUT.has(key)
-        ? [{ pointer: `${pointer}/${key}`, detail: "a tenant's token does not raise limits: only admins add it" }]
-        : raisedLimits(from[key], to[key], `${pointer}/${key}`)
-    );
+    return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) => {
+      const part = `${pointer}/${key}`;
+      if (before !== undefined && from[key] === undefined && key === "burst") {
+        return [{ pointer: part, detail: "a tenant's token does not raise limits: only admins add it" }];
+      }
+      // A map that is not there limits nothing; in one that is there, each part has a value.
+      const valueIn = (map: Json | undefined, own: Json | undefined) => map === undefined ? own : own ?? LEFT_OUT[part];
+      return raisedLimits(valueIn(before, from[key]), valueIn(after, to[key]), part);
+    });
   }
   if (pointer === "/limits/on_limit" && [after ?? "close", before ?? "close"].every((word) => word !== "queue")) {
     return [];
   }
   if (pointer === "/limits/dry_run" && after !== true) return [];
-  const [from, to] = [amountOf(before), amountOf(after)];
+  const [from, to] = [before, after].map((value) => amountOf(value, pointer));
   if (from !== undefined && to !== undefined && to <= from) return [];
   const why = to === undefined || from === undefined ? "only admins change it" : `it must be at most ${String(before)}`;
   return [{ pointer, detail: `a tenant's token does not raise limits: ${why}` }];
 }
 
 function isAmount(value: Json | undefined): boolean {
-  return amountOf(value) !== undefined;
+  return amountOf(value, "") !== undefined;
 }
 
-function amountOf(value: Json | undefined): number | undefined {
-  if (typeof value === "number") return value;
-  return parseRatePerS(value) ?? parseByteRatePerS(value) ?? parseSizeBytes(value) ?? parseDurationMs(value);
+function amountOf(value: Json | undefined, pointer: string): number | undefined {
+  const amount = typeof value === "number"
+    ? value
+    : parseRatePerS(value) ?? parseByteRatePerS(value) ?? parseSizeBytes(value) ?? parseDurationMs(value);
+  return amount === 0 && pointer === "/limits/queue/timeout" ? Infinity : amount;
 }
 
 function grantsOf(tenant: JsonObject): { addresses: AddressGrant[]; listeners: readonly Json[] } {

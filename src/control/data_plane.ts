@@ -12,6 +12,7 @@ import type {
   LiveSession,
   SessionFilter,
   SessionPage,
+  SourceStats,
   TenantStats,
 } from "../ffi/mod.ts";
 
@@ -26,6 +27,10 @@ export interface DataPlane {
   stop(): Promise<void>;
   listenerStats(): readonly ListenerStats[];
   tenantStats(): readonly TenantStats[];
+  /** Counters of one tenant, by name; null when it is not known. */
+  tenantStatsOf(tenant: string): TenantStats | null;
+  /** The sources of a tenant with most sessions, those first; none where no limit is per source. */
+  sourcesOf(tenant: string, most: number): readonly SourceStats[];
   endpointStats(): readonly EndpointStats[];
   /** Live sessions, a page at a time; throws a TypeError for a source or cursor that is none. */
   sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage;

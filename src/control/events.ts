@@ -11,12 +11,16 @@ import type { ReloadReport } from "./reload.ts";
 
 /** Events that are kept for those who come back. */
 const KEPT = 1_000;
+/** Of kind `limit`, which clients bring about: they do not push all others out. */
+const KEPT_OF_LIMITS = 500;
 
 /** The ring. */
 export class Events {
   readonly #now: () => number;
   readonly #kept: EventView[] = [];
   readonly #listeners = new Set<(event: EventView) => void>();
+  /** Of those that are kept. */
+  #limits = 0;
   #last: number;
 
   /**
@@ -33,9 +37,19 @@ export class Events {
   /** Adds an event; listeners are told soon, not now. */
   add(kind: EventView["kind"], tenant: string | null, data: EventView["data"]): void {
     const event = { id: ++this.#last, at: new Date(this.#now()).toISOString(), kind, tenant, data };
-    this.#kept.push(event);
-    if (this.#kept.length > KEPT) this.#kept.shift();
+    this.#keep(event);
     for (const listener of this.#listeners) this.#tell(listener, event);
+  }
+
+  #keep(event: EventView): void {
+    const isLimit = ({ kind }: EventView) => kind === "limit";
+    if (isLimit(event) && ++this.#limits > KEPT_OF_LIMITS) this.#drop(this.#kept.findIndex(isLimit));
+    this.#kept.push(event);
+    if (this.#kept.length > KEPT) this.#drop(0);
+  }
+
+  #drop(index: number): void {
+    if (this.#kept.splice(index, 1)[0]?.kind === "limit") this.#limits--;
   }
 
   /** A change that is in force: to each tenant its part of it. */

@@ -7,8 +7,10 @@
 
 import { formatProblem, inTenantsWords, type Problem } from "../config/mod.ts";
 import type { SessionView, StatusView, TenantStatusView } from "../admin/control.ts";
-import type { EndpointStats, LiveSession, TenantStats } from "../ffi/mod.ts";
+import type { LiveSession } from "../ffi/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
+import type { DataPlane } from "./data_plane.ts";
+import { countsSources, limitsView, MOST_SOURCES, sourcesView } from "./limits_view.ts";
 import { entriesOf } from "./parts.ts";
 import { valueOf } from "./targets.ts";
 
@@ -51,17 +53,20 @@ export function tenantStatusView(
   control: ControlPlane,
   id: string,
   isTenants: boolean,
-  stats: { tenants(): readonly TenantStats[]; endpoints(): readonly EndpointStats[] },
+  dataPlane: Pick<DataPlane, "tenantStatsOf" | "sourcesOf" | "endpointStats">,
 ): TenantStatusView | null {
   const unit = control.units.get(id);
   if (unit === undefined) return null;
   const { running } = unit;
-  const sessions = stats.tenants().find(({ tenant }) => tenant === id)?.sessionsActive ?? 0;
-  const counters = stats.endpoints().filter(({ tenant }) => tenant === id);
+  const limits = running?.plan.limits ?? null;
+  const stats = dataPlane.tenantStatsOf(id);
+  const sources = limits !== null && countsSources(limits) ? dataPlane.sourcesOf(id, MOST_SOURCES) : [];
+  const counters = dataPlane.endpointStats().filter(({ tenant }) => tenant === id);
   const written = running?.written ?? valueOf(unit);
   return {
-    sessions,
-    limits: { max_connections: { limit: running?.plan.limits.maxConnections ?? null, used: sessions } },
+    sessions: stats?.sessionsActive ?? 0,
+    limits: limitsView(limits, stats, sources),
+    sources: limits === null ? [] : sourcesView(limits, sources),
     backends: entriesOf(written, "backends").map((backend) => ({
       id: String(backend["id"]),
       circuit: "closed" as const,

@@ -109,10 +109,15 @@ async function echo(conn: Deno.TcpConn): Promise<void> {
   await conn.closeWrite();
 }
 
+/** Answers of this path are so many MiB of zeros: something to wait for where bandwidth is limited. */
+const LARGE = /^\/([1-9])MiB$/;
+
 function startWeb(name: string, port: number, signal: AbortSignal, ended: Promise<void>[]): number {
   const headers = { "content-type": "text/plain; charset=utf-8", "x-endpoint": name };
   const server = Deno.serve({ hostname: HOSTNAME, port, signal, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
+    const size = Number(LARGE.exec(pathname)?.[1] ?? 0) * 2 ** 20;
+    if (size > 0) return new Response(new Uint8Array(size), { headers: { "x-endpoint": name } });
     return new Response(`Hello from ${name}: ${request.method} ${pathname}\n`, { headers });
   });
   ended.push(server.finished);

@@ -46,7 +46,7 @@ export function demandOf(file: string, plan: Plan, workers: number): Demand {
   return {
     file,
     workers,
-    sessions: least(plan.process.maxConnections, sum(tenants.map((tenant) => tenant.limits.maxConnections))),
+    sessions: least(plan.process.maxConnections, sum(tenants.map(({ limits }) => withQueue(limits)))),
     endpoints: endpoints.sort((a, b) => (b.sessions ?? Infinity) - (a.sessions ?? Infinity)),
     remoteEndpoints: tenants.some((tenant) =>
       tenant.backends.some((backend) => backend.endpoints.some((endpoint) => isRemote(endpoint.address)))
@@ -70,6 +70,11 @@ function endpointDemands(tenant: TenantPlan, backend: BackendPlan, processMax: n
 
 function isRemote(address: Address): boolean {
   return address.family !== "unix" && !address.ip.startsWith("127.") && address.ip !== "::1";
+}
+
+/** Sessions that a tenant may have, those that wait in its queue too. */
+function withQueue({ maxConnections, queue }: TenantPlan["limits"]): number | null {
+  return maxConnections === null ? null : maxConnections + (queue?.size ?? 0);
 }
 
 /** The smaller of two limits; null is unlimited. */

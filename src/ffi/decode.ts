@@ -1,6 +1,6 @@
 /**
- * Records of the library as plain readonly objects: statistics and log. Called by `engine.ts`; the types are what the
- * rest of the program sees.
+ * Statistics of the library as plain readonly objects. Called by `engine.ts`; the types are what the rest of the program
+ * sees. The log is in `decode_log.ts`.
  *
  * @module
  */
@@ -10,7 +10,6 @@ import { ipText, readAddress } from "./address.ts";
 import { CODES, CONSTANTS, type Reason, REASONS } from "./constants.ts";
 import { RECORDS } from "./layout.ts";
 import type { Records } from "./record.ts";
-import { ulidText, ulidTimeMs } from "./ulid.ts";
 
 /** Names behind numbers; null for 0 and for what is forgotten. */
 export type NameOf = (id: number) => string | null;
@@ -42,14 +41,37 @@ export interface TenantStats {
   /** Held for slow readers now, without what is in pipes. */
   readonly bufferedBytes: number;
   readonly retriesTotal: number;
-  /** Sessions that never got an endpoint, by reason; reasons without any are left out. */
+  /** Sessions that wait for a limit now. */
+  readonly queueLength: number;
+  /** Time that sessions had bytes to move and were held back by a rate, summed over them, in µs. */
+  readonly throttledUsUp: number;
+  readonly throttledUsDown: number;
+  /** What is left in the tenant's buckets now; null where there is no limit. */
+  readonly sessionTokens: number | null;
+  readonly upTokens: number | null;
+  readonly downTokens: number | null;
+  /**
+   * Sessions that never got an endpoint, by reason, and with a dry run those that passed; reasons without any are left
+   * out.
+   */
   readonly refused: ReadonlyMap<Reason, number>;
+  /** Those of `refused` that a dry run let pass. */
+  readonly dryRefused: ReadonlyMap<Reason, number>;
   /** Sessions that ended, by termination code; codes without any are left out. */
   readonly closed: ReadonlyMap<string, number>;
   readonly connectUsSum: number;
   readonly sessionUsSum: number;
   readonly connectBuckets: readonly number[];
   readonly sessionBuckets: readonly number[];
+}
+
+/** A source of a tenant's sessions that is being counted. */
+export interface SourceStats {
+  readonly family: "ipv4" | "ipv6";
+  /** Its first address: bits beyond the prefix that makes a source are zero. */
+  readonly ip: string;
+  /** Alive now. */
+  readonly sessions: number;
 }
 
 /** Counters of a listener. */
@@ -88,51 +110,6 @@ export interface WorkerStats {
   readonly logDroppedTotal: number;
 }
 
-/** A session that ended, was refused, or (`progress`) is still going on. */
-export interface SessionRecord {
-  readonly kind: "session";
-  /** True for a session that is still going on: `code` and `reason` are null. */
-  readonly progress: boolean;
-  /** When the record was made: the end of the session. Unix time in ms. */
-  readonly timeMs: number;
-  /** ULID, 26 characters. */
-  readonly session: string;
-  readonly tenant: string | null;
-  readonly listener: string | null;
-  readonly route: string | null;
-  readonly backend: string | null;
-  readonly endpoint: string | null;
-  /** IP address; null for a client on a unix socket. */
-  readonly client: string | null;
-  readonly clientPort: number | null;
-  readonly serverName: string | null;
-  readonly alpn: string | null;
-  readonly bytesUp: number;
-  readonly bytesDown: number;
-  /** Durations in µs; null where it did not happen. */
-  readonly queueUs: number | null;
-  readonly connectUs: number | null;
-  readonly firstByteUs: number | null;
-  readonly totalUs: number | null;
-  readonly attempts: number;
-  readonly code: string | null;
-  readonly reason: Reason | null;
-  /** Round trips in µs; null where the kernel has not said. */
-  readonly rttClientUs: number | null;
-  readonly rttServerUs: number | null;
-}
-
-/** Something that a worker has to tell. */
-export type NoticeRecord =
-  & { readonly kind: "notice"; readonly worker: number; readonly timeMs: number; readonly tenant: string | null }
-  & (
-    | { readonly notice: "accept_paused"; readonly errno: number }
-    | { readonly notice: "accept_resumed"; readonly pausedUs: number }
-  );
-
-/** One record of the log. */
-export type LogRecord = SessionRecord | NoticeRecord;
-
 const STATES: readonly EngineState[] = ["created", "running", "draining", "stopped"];
 
 /** States of an endpoint by their numbers. */
@@ -163,7 +140,14 @@ export function decodeTenantStats(records: Records, at: number, nameOf: NameOf):
     bytesDown: records.number(at, fields.bytes_down),
     bufferedBytes: records.number(at, fields.buffered_bytes),
     retriesTotal: records.number(at, fields.retries_total),
+    queueLength: records.number(at, fields.queue_length),
+    throttledUsUp: records.number(at, fields.throttled_us_up),
+    throttledUsDown: records.number(at, fields.throttled_us_down),
+    sessionTokens: records.numberOrNever(at, fields.session_tokens),
+    upTokens: records.numberOrNever(at, fields.up_tokens),
+    downTokens: records.numberOrNever(at, fields.down_tokens),
     refused: counted(REASONS, records, at + fields.refused.offset),
+    dryRefused: counted(REASONS, records, at + fields.dry_refused.offset),
     closed: counted(CODES, records, at + fields.closed.offset),
     connectUsSum: records.number(at, fields.connect_us_sum),
     sessionUsSum: records.number(at, fields.session_us_sum),
@@ -181,6 +165,17 @@ function counted<K>(keys: readonly K[], records: Records, start: number): Readon
     position += 8;
   }
   return found;
+}
+
+/** Reads a source at `at`. */
+export function decodeSourceStats(records: Records, at: number): SourceStats {
+  const { fields } = RECORDS.source_stats;
+  const family = records.number(at, fields.family);
+  return {
+    family: family === CONSTANTS.FAMILY_IPV4 ? "ipv4" : "ipv6",
+    ip: ipText(records, at + fields.ip.offset, family) ?? "",
+    sessions: records.number(at, fields.sessions),
+  };
 }
 
 /** Reads a listener's counters at `at`. */
@@ -223,85 +218,4 @@ export function decodeWorkerStats(records: Records, at: number): WorkerStats {
     acceptPausesTotal: records.number(at, fields.accept_pauses_total),
     logDroppedTotal: records.number(at, fields.log_dropped_total),
   };
-}
-
-/** Reads the log records in the first `length` bytes; kinds that are not known are skipped. */
-export function decodeLog(records: Records, length: number, nameOf: NameOf): LogRecord[] {
-  const { fields, size: headerSize } = RECORDS.log_header;
-  const found: LogRecord[] = [];
-  for (let at = 0; at + headerSize <= length;) {
-    const size = records.number(at, fields.size);
-    if (size < headerSize || size % 8 !== 0 || at + size > length) {
-      throw new RangeError(`Cannot read the log: a record's size must fit what was drained: current value is ${size}`);
-    }
-    const kind = records.number(at, fields.kind);
-    switch (kind) {
-      case CONSTANTS.LOG_SESSION:
-      case CONSTANTS.LOG_PROGRESS:
-        found.push(decodeSession(records, at, kind === CONSTANTS.LOG_PROGRESS, nameOf));
-        break;
-      case CONSTANTS.LOG_NOTICE: {
-        const notice = decodeNotice(records, at, nameOf);
-        if (notice !== null) found.push(notice);
-        break;
-      }
-    }
-    at += size;
-  }
-  return found;
-}
-
-/** Reads a session's record at `at`. */
-export function decodeSession(records: Records, at: number, progress: boolean, nameOf: NameOf): SessionRecord {
-  const { fields, size } = RECORDS.log_session;
-  const ulid = at + fields.session.offset;
-  const total = records.numberOrNever(at, fields.total_us);
-  const nameLength = records.number(at, fields.server_name_length);
-  const alpnLength = records.number(at, fields.alpn_length);
-  const client = ipText(records, at + fields.client_ip.offset, records.number(at, fields.client_family));
-  return {
-    kind: "session",
-    progress,
-    timeMs: ulidTimeMs(records.bytes, ulid) + Math.floor((total ?? 0) / 1000),
-    session: ulidText(records.bytes, ulid),
-    tenant: nameOf(records.number(at, fields.tenant)),
-    listener: nameOf(records.number(at, fields.listener)),
-    route: nameOf(records.number(at, fields.route)),
-    backend: nameOf(records.number(at, fields.backend)),
-    endpoint: nameOf(records.number(at, fields.endpoint)),
-    client,
-    clientPort: client === null ? null : records.number(at, fields.client_port),
-    serverName: nameLength === 0 ? null : records.text(at + size, nameLength),
-    alpn: alpnLength === 0 ? null : records.text(at + size + nameLength, alpnLength),
-    bytesUp: records.number(at, fields.bytes_up),
-    bytesDown: records.number(at, fields.bytes_down),
-    queueUs: records.numberOrNever(at, fields.queue_us),
-    connectUs: records.numberOrNever(at, fields.connect_us),
-    firstByteUs: records.numberOrNever(at, fields.first_byte_us),
-    totalUs: total,
-    attempts: records.number(at, fields.attempts),
-    code: progress ? null : CODES[records.number(at, fields.code)] ?? null,
-    reason: progress ? null : REASONS[records.number(at, fields.reason)] ?? null,
-    rttClientUs: records.number(at, fields.rtt_client_us) || null,
-    rttServerUs: records.number(at, fields.rtt_server_us) || null,
-  };
-}
-
-function decodeNotice(records: Records, at: number, nameOf: NameOf): NoticeRecord | null {
-  const { fields } = RECORDS.log_notice;
-  const common = {
-    kind: "notice",
-    worker: records.number(at, RECORDS.log_header.fields.worker),
-    timeMs: records.number(at, fields.time_ms),
-    tenant: nameOf(records.number(at, fields.tenant)),
-  } as const;
-  const value = records.number(at, fields.value);
-  switch (records.number(at, fields.notice)) {
-    case CONSTANTS.NOTICE_ACCEPT_PAUSED:
-      return { ...common, notice: "accept_paused", errno: value };
-    case CONSTANTS.NOTICE_ACCEPT_RESUMED:
-      return { ...common, notice: "accept_resumed", pausedUs: value };
-    default:
-      return null;
-  }
 }

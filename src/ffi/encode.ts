@@ -1,5 +1,6 @@
 /**
- * A change of the plan as the blob that the library applies. Called by `engine.ts` only.
+ * A change of the plan as the blob that the library applies. Called by `engine.ts` only; single records are written by
+ * `encode_records.ts`.
  *
  * Layout of a blob: header, then the tables one after the other in the order of their numbers, each at a multiple of
  * 8; the string table, last, holds the paths of unix sockets.
@@ -7,11 +8,26 @@
  * @module
  */
 
-import type { Address, BackendPlan, EndpointPlan, ListenerPlan, PlanChange, TenantPlan } from "../config/plan.ts";
-import { formatAddress, putAddress, unixPathBytes } from "./address.ts";
+import type { Address, PlanChange } from "../config/plan.ts";
+import { formatAddress, unixPathBytes } from "./address.ts";
 import { CONSTANTS } from "./constants.ts";
+import {
+  type BackendRow,
+  type EndpointRow,
+  type ListenerRow,
+  type PrefixRow,
+  present,
+  putBackend,
+  putEndpoint,
+  putListener,
+  putPrefix,
+  putProcess,
+  putTenant,
+  StringTable,
+  type TenantRow,
+} from "./encode_records.ts";
 import type { ErrorSubject } from "./error.ts";
-import { type BackendIds, endpointKey, type IdRegistry, type TenantIds } from "./ids.ts";
+import { endpointKey, type IdRegistry } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import { Records } from "./record.ts";
 
@@ -27,33 +43,6 @@ export interface Draft {
   commit(): void;
 }
 
-interface ListenerRow {
-  readonly tenant: string;
-  readonly ids: TenantIds;
-  readonly plan: ListenerPlan;
-}
-
-interface BackendRow {
-  readonly tenant: string;
-  readonly ids: BackendIds;
-  readonly plan: BackendPlan;
-  readonly firstEndpoint: number;
-}
-
-interface EndpointRow {
-  readonly tenant: string;
-  readonly backend: string;
-  readonly id: number;
-  readonly plan: EndpointPlan;
-}
-
-interface TenantRow {
-  readonly ids: TenantIds;
-  readonly plan: TenantPlan;
-  readonly firstListener: number;
-  readonly firstBackend: number;
-}
-
 /**
  * Encodes a change.
  *
@@ -66,9 +55,18 @@ export function encodeChange(change: PlanChange, generation: number, registry: I
   const listeners: ListenerRow[] = [];
   const backends: BackendRow[] = [];
   const endpoints: EndpointRow[] = [];
+  const prefixes: PrefixRow[] = [];
   for (const plan of change.upserts) {
     const ids = registry.assign(plan);
-    tenants.push({ ids, plan, firstListener: listeners.length, firstBackend: backends.length });
+    const firsts = {
+      firstListener: listeners.length,
+      firstBackend: backends.length,
+      firstPrefix: prefixes.length,
+    };
+    tenants.push({ ids, plan, ...firsts });
+    for (const prefix of [...plan.access.allow ?? [], ...plan.access.deny]) {
+      prefixes.push({ tenant: plan.id, plan: prefix });
+    }
     for (const listener of plan.listeners) listeners.push({ tenant: plan.id, ids, plan: listener });
     for (const backend of plan.backends) {
       const backendIds = present(ids.backends.get(backend.id), `backend ${backend.id}`);
@@ -88,6 +86,7 @@ export function encodeChange(change: PlanChange, generation: number, registry: I
     [listeners.length, RECORDS.listener_record.size],
     [backends.length, RECORDS.backend_record.size],
     [endpoints.length, RECORDS.endpoint_record.size],
+    [prefixes.length, RECORDS.prefix_record.size],
     [stringBytes([...listeners, ...endpoints]), 1],
   ];
   const { records, starts } = openBlob(counts, generation);
@@ -119,17 +118,17 @@ export function encodeChange(change: PlanChange, generation: number, registry: I
     putEndpoint(records, at, row, strings);
     at += RECORDS.endpoint_record.size;
   }
+  at = starts[CONSTANTS.TABLE_PREFIX] ?? 0;
+  for (const { plan } of prefixes) {
+    putPrefix(records, at, plan);
+    at += RECORDS.prefix_record.size;
+  }
 
   return {
     bytes: records.bytes,
-    describe: (table, record) => describe(table, record, { change, tenants, listeners, backends, endpoints }),
+    describe: (table, record) => describe(table, record, { change, tenants, listeners, backends, endpoints, prefixes }),
     commit: () => registry.commit(new Map(tenants.map((row) => [row.plan.id, row.ids])), change.removals),
   };
-}
-
-function present<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new TypeError(`Cannot encode a change: ${what} must be known: it is not`);
-  return value;
 }
 
 function stringBytes(rows: readonly { plan: { address: Address } }[]): number {
@@ -163,106 +162,13 @@ function openBlob(counts: readonly (readonly [number, number])[], generation: nu
   return { records, starts };
 }
 
-/** The string table while it fills. */
-class StringTable {
-  #length = 0;
-  constructor(readonly records: Records, readonly start: number) {}
-
-  /** Puts the path of a unix socket in; nothing for other addresses. Returns where in the table it starts. */
-  add(address: Address): number {
-    if (address.family !== "unix") return 0;
-    const bytes = unixPathBytes(address.path);
-    const offset = this.#length;
-    this.records.bytes.set(bytes, this.start + offset);
-    this.#length += bytes.length;
-    return offset;
-  }
-}
-
-function limit32(limit: number | null): number {
-  return limit ?? CONSTANTS.UNLIMITED32;
-}
-
-function putProcess(records: Records, at: number, plan: NonNullable<PlanChange["process"]>): void {
-  const { fields } = RECORDS.process_record;
-  records.put(at, fields.max_connections, limit32(plan.maxConnections));
-  records.put(at, fields.access_log, plan.accessLog ? 1 : 0);
-  records.put(at, fields.access_sample_ppm, plan.accessSamplePpm);
-  records.put(at, fields.access_progress_ms, plan.accessProgressMs);
-}
-
-const RESETS = {
-  none: CONSTANTS.RESET_NONE,
-  to_backend: CONSTANTS.RESET_TO_BACKEND,
-  both: CONSTANTS.RESET_BOTH,
-} as const;
-
-function putTenant(records: Records, at: number, { ids, plan, firstListener, firstBackend }: TenantRow): void {
-  const { fields } = RECORDS.tenant_record;
-  const { timeouts, tcp, limits } = plan;
-  records.put(at, fields.id, ids.id);
-  records.put(at, fields.flags, plan.enabled ? CONSTANTS.TENANT_ENABLED : 0);
-  records.put(at, fields.max_connections, limit32(limits.maxConnections));
-  records.put(at, fields.on_limit, limits.onLimit === "reset" ? CONSTANTS.ON_LIMIT_RESET : CONSTANTS.ON_LIMIT_CLOSE);
-  records.put(at, fields.connect_ms, timeouts.connectMs);
-  records.put(at, fields.first_byte_ms, timeouts.firstByteMs);
-  records.put(at, fields.idle_ms, timeouts.idleMs);
-  records.put(at, fields.half_close_ms, timeouts.halfCloseMs);
-  records.put(at, fields.max_duration_ms, timeouts.maxDurationMs);
-  records.put(at, fields.drain_ms, timeouts.drainMs);
-  records.put(at, fields.max_duration_jitter_ppm, timeouts.maxDurationJitterPpm);
-  records.put(at, fields.user_timeout_ms, tcp.userTimeoutMs);
-  records.put(at, fields.keepalive_idle_s, tcp.keepalive?.idleS ?? 0);
-  records.put(at, fields.keepalive_interval_s, tcp.keepalive?.intervalS ?? 0);
-  records.put(at, fields.keepalive_probes, tcp.keepalive?.probes ?? 0);
-  records.put(at, fields.reset_propagation, RESETS[tcp.resetPropagation]);
-  records.put(at, fields.buffer_bytes, plan.bufferBytes);
-  records.put(at, fields.first_listener, firstListener);
-  records.put(at, fields.listener_count, plan.listeners.length);
-  records.put(at, fields.first_backend, firstBackend);
-  records.put(at, fields.backend_count, plan.backends.length);
-}
-
-function putListener(records: Records, at: number, { ids, plan }: ListenerRow, strings: StringTable): void {
-  const { fields } = RECORDS.listener_record;
-  const backend = present(ids.backends.get(plan.backend), `backend ${plan.backend} of listener ${plan.id}`);
-  records.put(at, fields.id, present(ids.listeners.get(plan.id), `listener ${plan.id}`));
-  records.put(at, fields.backend, backend.id);
-  records.put(at, fields.port_last, plan.portLast);
-  putAddress(records, at + fields.address.offset, plan.address, strings.add(plan.address));
-}
-
-function putBackend(records: Records, at: number, { ids, plan, firstEndpoint }: BackendRow): void {
-  const { fields } = RECORDS.backend_record;
-  const { BALANCE_LEAST_CONNECTIONS, BALANCE_ROUND_ROBIN } = CONSTANTS;
-  records.put(at, fields.id, ids.id);
-  records.put(at, fields.balance, plan.balance === "round_robin" ? BALANCE_ROUND_ROBIN : BALANCE_LEAST_CONNECTIONS);
-  records.put(at, fields.attempts, plan.attempts);
-  records.put(at, fields.first_endpoint, firstEndpoint);
-  records.put(at, fields.endpoint_count, plan.endpoints.length);
-}
-
-const ENDPOINT_STATES = {
-  ready: CONSTANTS.ENDPOINT_READY,
-  drain: CONSTANTS.ENDPOINT_DRAIN,
-  maintenance: CONSTANTS.ENDPOINT_MAINTENANCE,
-} as const;
-
-function putEndpoint(records: Records, at: number, { id, plan }: EndpointRow, strings: StringTable): void {
-  const { fields } = RECORDS.endpoint_record;
-  records.put(at, fields.id, id);
-  records.put(at, fields.weight, plan.weight);
-  records.put(at, fields.max_connections, limit32(plan.maxConnections));
-  records.put(at, fields.state, ENDPOINT_STATES[plan.state]);
-  putAddress(records, at + fields.address.offset, plan.address, strings.add(plan.address));
-}
-
 interface Rows {
   readonly change: PlanChange;
   readonly tenants: readonly TenantRow[];
   readonly listeners: readonly ListenerRow[];
   readonly backends: readonly BackendRow[];
   readonly endpoints: readonly EndpointRow[];
+  readonly prefixes: readonly PrefixRow[];
 }
 
 function describe(table: number, record: number, rows: Rows): ErrorSubject {
@@ -291,6 +197,10 @@ function describe(table: number, record: number, rows: Rows): ErrorSubject {
       if (row === undefined) return {};
       const { id: endpoint, address } = row.plan;
       return { tenant: row.tenant, backend: row.backend, endpoint, address: formatAddress(address) };
+    }
+    case CONSTANTS.TABLE_PREFIX: {
+      const row = rows.prefixes[record];
+      return row === undefined ? {} : { tenant: row.tenant };
     }
     default:
       return {};

@@ -12,6 +12,7 @@
 import type { PlanChange } from "../config/plan.ts";
 import { CONSTANTS } from "./constants.ts";
 import * as decode from "./decode.ts";
+import { decodeLog, type LogRecord } from "./decode_log.ts";
 import { encodeChange } from "./encode.ts";
 import { DataPlaneError, errorOfRecord, errorOfResult } from "./error.ts";
 import { IdRegistry } from "./ids.ts";
@@ -48,12 +49,14 @@ export interface EngineOptions {
 
 /** What one poll of the log gave. */
 export interface LogBatch {
-  readonly records: readonly decode.LogRecord[];
+  readonly records: readonly LogRecord[];
   /** True when there may be more right now. */
   readonly more: boolean;
 }
 
 type StatsCall = "sluice_stats_tenants" | "sluice_stats_listeners" | "sluice_stats_endpoints" | "sluice_stats_workers";
+type TenantCall = "sluice_stats_tenant" | "sluice_stats_sources";
+type Read<T> = (from: Records, at: number, nameOf: decode.NameOf) => T;
 
 /** An engine with its workers. */
 export class Engine implements AsyncDisposable {
@@ -217,12 +220,23 @@ export class Engine implements AsyncDisposable {
     const length = Number(this.#library.symbols.sluice_log_drain(this.#use(), bytes, BigInt(bytes.length)));
     this.#check("read the log", length);
     // No worker's next record fits into what is left when it is this little: there may be more.
-    return { records: decode.decodeLog(this.#log, length, this.#nameOf), more: length > bytes.length / 2 };
+    return { records: decodeLog(this.#log, length, this.#nameOf), more: length > bytes.length / 2 };
   }
 
   /** Counters of every tenant in force, in the engine's order. */
   tenantStats(): decode.TenantStats[] {
     return this.#stats("sluice_stats_tenants", RECORDS.tenant_stats.size, decode.decodeTenantStats);
+  }
+
+  /** Counters of one tenant; null when none of that name is in force, and while the engine stops. */
+  tenantStatsOf(tenant: string): decode.TenantStats | null {
+    const { size } = RECORDS.tenant_stats;
+    return this.#statsOf("sluice_stats_tenant", tenant, size, 1, decode.decodeTenantStats)[0] ?? null;
+  }
+
+  /** The sources of a tenant with most sessions, those first, `most` of them; none where no limit is per source. */
+  sourcesOf(tenant: string, most: number): decode.SourceStats[] {
+    return this.#statsOf("sluice_stats_sources", tenant, RECORDS.source_stats.size, most, decode.decodeSourceStats);
   }
 
   /** Counters of every listener in force. */
@@ -240,7 +254,7 @@ export class Engine implements AsyncDisposable {
     return this.#stats("sluice_stats_workers", RECORDS.worker_stats.size, decode.decodeWorkerStats);
   }
 
-  #stats<T>(call: StatsCall, size: number, read: (from: Records, at: number, nameOf: decode.NameOf) => T): T[] {
+  #stats<T>(call: StatsCall, size: number, read: Read<T>): T[] {
     const found: T[] = [];
     if (this.#stopping !== null) return found;
     const records = Records.ofSize(size * STATS_AT_ONCE);
@@ -250,6 +264,15 @@ export class Engine implements AsyncDisposable {
       if (count === 0) return found;
       for (let index = 0; index < count; index++) found.push(read(records, index * size, this.#nameOf));
     }
+  }
+
+  #statsOf<T>(call: TenantCall, tenant: string, size: number, most: number, read: Read<T>): T[] {
+    const id = this.#ids.tenant(tenant)?.id;
+    if (id === undefined || this.#stopping !== null) return [];
+    const records = Records.ofSize(size * most);
+    const count = this.#library.symbols[call](this.#use(), id, records.bytes, BigInt(records.bytes.length));
+    this.#check("read statistics", count);
+    return Array.from({ length: count }, (_, index) => read(records, index * size, this.#nameOf));
   }
 
   /** Stops the engine if it runs, frees it and closes the library. */

@@ -10,12 +10,11 @@ export type {
   EngineState,
   EngineStatus,
   ListenerStats,
-  LogRecord,
-  NoticeRecord,
-  SessionRecord,
+  SourceStats,
   TenantStats,
   WorkerStats,
 } from "./decode.ts";
+export type { LogRecord, NoticeRecord, SessionRecord } from "./decode_log.ts";
 export { Engine, type EngineOptions, type LogBatch } from "./engine.ts";
 export { DataPlaneError, type DataPlaneErrorCode, errnoName, type ErrorSubject } from "./error.ts";
 export { isSessionSource, type LiveSession, type SessionFilter, type SessionPage } from "./sessions.ts";

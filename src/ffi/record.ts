@@ -43,7 +43,7 @@ export class Records {
     }
   }
 
-  /** As {@linkcode number}, and null where a u64 is "never" (all ones). */
+  /** As {@linkcode number}, and null where a u64 is "never" or "unlimited" (all ones). */
   numberOrNever(at: number, field: Field): number | null {
     const position = at + field.offset;
     const low = this.#view.getUint32(position, true);
@@ -88,6 +88,11 @@ export class Records {
       default:
         throw new TypeError(`Cannot write a number: field kind must be unsigned: current value is ${field.kind}`);
     }
+  }
+
+  /** Fills a field with ones: "unlimited" in a u64. */
+  putAllOnes(at: number, field: Field): void {
+    this.bytes.fill(0xff, at + field.offset, at + field.offset + field.size);
   }
 
   /** Bytes of a field, copied. */

@@ -7,7 +7,8 @@
 
 import ipaddr from "ipaddr.js";
 import { CONSTANTS } from "./constants.ts";
-import { decodeSession, type NameOf, type SessionRecord } from "./decode.ts";
+import type { NameOf } from "./decode.ts";
+import { decodeSession, type SessionRecord } from "./decode_log.ts";
 import type { IdRegistry, ObjectIds, ObjectNames } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import { Records } from "./record.ts";
@@ -25,7 +26,7 @@ export interface SessionFilter extends ObjectNames {
 
 /** A session that lives: the fields of its log record so far; `code` and `reason` are null. */
 export interface LiveSession extends SessionRecord {
-  readonly state: "connecting" | "relaying" | "lingering";
+  readonly state: "queued" | "connecting" | "relaying" | "lingering";
   /** Until it is closed as drained; null when it is not being drained. */
   readonly drainInMs: number | null;
 }
@@ -116,6 +117,7 @@ const STATES: Readonly<Record<number, LiveSession["state"]>> = {
   [CONSTANTS.SESSION_CONNECTING]: "connecting",
   [CONSTANTS.SESSION_RELAYING]: "relaying",
   [CONSTANTS.SESSION_LINGERING]: "lingering",
+  [CONSTANTS.SESSION_QUEUED]: "queued",
 };
 
 /** Reads a live session at `at`. */

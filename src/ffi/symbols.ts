@@ -123,6 +123,24 @@ export const SYMBOLS = {
     ],
     result: "i32", // int32_t
   },
+  sluice_stats_tenant: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "u32", // uint32_t tenant
+      "buffer", // void *record
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_stats_sources: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "u32", // uint32_t tenant
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
   sluice_stats_listeners: {
     parameters: [
       "usize", // struct sluice_engine *engine

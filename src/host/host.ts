@@ -39,6 +39,7 @@ import { AdminPort } from "./admin_port.ts";
 import { countersOf } from "./counters.ts";
 import { Logs } from "./logs.ts";
 import { openRecords, type Records } from "./records.ts";
+import { Refusals } from "./refusals.ts";
 import { SettingsList } from "./settings.ts";
 import { sleep } from "./sleep.ts";
 import { Watching } from "./watching.ts";
@@ -113,10 +114,19 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
   const workers = workersOf(config, deps.cores);
 
   await using engine = startEngine(deps.library, workers);
+  const events = new Events(() => Date.now());
+  await using refusals = new Refusals({
+    engine,
+    log,
+    onRefusal: ({ tenant, reason, count, dryRun }) => events.add("limit", tenant, { reason, count, dry_run: dryRun }),
+    now: () => performance.now(),
+    sleep,
+  });
   const openLogs = Logs.open(config, {
     engine,
     log,
     sinkDeps: systemSinkDeps,
+    onRefusing: (tenant) => refusals.mark(tenant),
     out: deps.out,
     now: () => performance.now(),
     sleep,
@@ -126,7 +136,6 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
   });
   const settings = new SettingsList();
   settings.add(logs);
-  const events = new Events(() => Date.now());
   await using records = await openRecords(stateFolderOf(path, config), path, first, { log, now: () => Date.now() });
   const control = new ControlPlane({
     path,
@@ -144,6 +153,7 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
     onChange: (change) => {
       records.history.record(change);
       events.tellChange(change);
+      refusals.follow(change);
       watching.update();
     },
     onReload: (report, by) => events.tellReload(report, by),

@@ -27,6 +27,8 @@ export interface LogsDeps {
   readonly log: ConfigurableLog;
   /** Opens sinks; `onError` of the result is told of failed writes. */
   sinkDeps(onError: (error: unknown) => void): SinkDeps;
+  /** Told of a tenant whose sessions are refused, by a notice: once a second for each worker at the most. */
+  onRefusing(tenant: string): void;
   /** Standard output, for lines that are not the access log's. */
   out(text: string): void;
   /** Monotonic, ms. */
@@ -127,6 +129,10 @@ export class Logs implements Settings, AsyncDisposable {
   }
 
   #tellNotice(notice: NoticeRecord): void {
+    if (notice.notice === "refusing") {
+      if (notice.tenant !== null) this.#deps.onRefusing(notice.tenant);
+      return;
+    }
     const held = this.#throttle.pass(notice.notice);
     if (held === null) return;
     const { worker } = notice;

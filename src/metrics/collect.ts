@@ -1,8 +1,8 @@
 /**
  * From read models to samples: which metrics there are now, with which labels and values. Pure; called for each scrape.
  *
- * Series of a tenant appear when there is something to tell: reasons and codes with their first session, a histogram
- * with its first value. Ten thousand tenants that sleep cost little that way.
+ * Series of a tenant appear when there is something to tell: reasons and codes with their first session, a direction
+ * with the first time that it is held back, a histogram with its first value. Ten thousand tenants that sleep cost little that way.
  *
  * @module
  */
@@ -89,6 +89,8 @@ function collector(sources: MetricSources): (key: MetricKey, metric: Metric) => 
         return ofTenants((tenant) => tenant.sessionsActive);
       case "sessionsRefusedTotal":
         return tenants.flatMap(({ tenant, refused }) => byKey(tenant, refused));
+      case "sessionsDryRunRefusedTotal":
+        return tenants.flatMap(({ tenant, dryRefused }) => byKey(tenant, dryRefused));
       case "sessionsClosedTotal":
         return tenants.flatMap(({ tenant, closed }) => byKey(tenant, closed));
       case "bytesTotal":
@@ -96,6 +98,13 @@ function collector(sources: MetricSources): (key: MetricKey, metric: Metric) => 
           { labels: [tenant, "up"], value: bytesUp },
           { labels: [tenant, "down"], value: bytesDown },
         ]);
+      case "throttledSecondsTotal":
+        return tenants.flatMap(({ tenant, throttledUsUp, throttledUsDown }) =>
+          ([["up", throttledUsUp], ["down", throttledUsDown]] as const).filter(([, us]) => us > 0)
+            .map(([direction, us]) => ({ labels: [tenant, direction], value: us / US_PER_S }))
+        );
+      case "queueLength":
+        return ofTenants((tenant) => tenant.queueLength);
       case "retriesTotal":
         return ofTenants((tenant) => tenant.retriesTotal);
       case "endpointUp":

@@ -50,7 +50,13 @@ export const METRICS = {
   sessionsRefusedTotal: {
     name: "sluice_sessions_refused_total",
     type: "counter",
-    help: "Sessions that never got an endpoint, by reason.",
+    help: "Sessions that never got an endpoint, by reason; also those that a dry run let pass.",
+    labels: ["tenant", "reason"],
+  },
+  sessionsDryRunRefusedTotal: {
+    name: "sluice_sessions_dry_run_refused_total",
+    type: "counter",
+    help: "Those of the refused sessions that a dry run let pass, by reason.",
     labels: ["tenant", "reason"],
   },
   sessionsClosedTotal: {
@@ -75,6 +81,18 @@ export const METRICS = {
     name: "sluice_session_duration_seconds",
     type: "histogram",
     help: "Time from the accept of a session to its end.",
+    labels: ["tenant"],
+  },
+  throttledSecondsTotal: {
+    name: "sluice_throttled_seconds_total",
+    type: "counter",
+    help: "Time that sessions had bytes to move and were held back by a bandwidth limit, summed over sessions.",
+    labels: ["tenant", "direction"],
+  },
+  queueLength: {
+    name: "sluice_queue_length",
+    type: "gauge",
+    help: "Sessions that wait for a limit now.",
     labels: ["tenant"],
   },
   retriesTotal: {

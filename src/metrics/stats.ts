@@ -23,10 +23,16 @@ export type TenantStatsView = {
   readonly sessions: {
     readonly total: number;
     readonly active: number;
+    /** Sessions that wait for a limit; active are only those of them that wait for a place at an endpoint. */
+    readonly queued: number;
+    /** With those that a dry run let pass. */
     readonly refused: Readonly<Record<string, number>>;
+    readonly dry_run_refused: Readonly<Record<string, number>>;
     readonly closed: Readonly<Record<string, number>>;
   };
   readonly bytes: { readonly up: number; readonly down: number; readonly buffered: number };
+  /** Time that sessions were held back by a bandwidth limit, summed over them. */
+  readonly throttled: { readonly up_ms: number; readonly down_ms: number };
   readonly retries: number;
   readonly connect: DurationStats;
   readonly session: DurationStats;
@@ -100,10 +106,13 @@ function countersView(tenant: string, stats: TenantStats): Omit<TenantStatsView,
     sessions: {
       total: stats.sessionsTotal,
       active: stats.sessionsActive,
+      queued: stats.queueLength,
       refused: Object.fromEntries(stats.refused),
+      dry_run_refused: Object.fromEntries(stats.dryRefused),
       closed: Object.fromEntries(stats.closed),
     },
     bytes: { up: stats.bytesUp, down: stats.bytesDown, buffered: stats.bufferedBytes },
+    throttled: { up_ms: stats.throttledUsUp / US_PER_MS, down_ms: stats.throttledUsDown / US_PER_MS },
     retries: stats.retriesTotal,
     connect: durations(stats.connectBuckets, stats.connectUsSum),
     session: durations(stats.sessionBuckets, stats.sessionUsSum),

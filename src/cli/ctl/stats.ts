@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatBytes } from "../../ctl/format.ts";
+import { formatBytes, formatSpan } from "../../ctl/format.ts";
 import { asItem, type Item, itemsOf, numberOf, text } from "../../ctl/lists.ts";
 import type { Cell, Column } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
@@ -16,8 +16,9 @@ export function statsCommand(deps: CtlDeps): Command {
   return ctlCommand(deps, {
     name: "ctl stats",
     summary: "show counters, of a tenant or of all",
-    description: "Shows what has been counted since the process started. With --tenant, also its endpoints and why\n" +
-      "sessions were refused. --json has more.",
+    description: "Shows what has been counted since the process started. With --tenant, also its endpoints, why\n" +
+      "sessions were refused (and which of them a dry run let pass), and how long they were held back by a\n" +
+      "bandwidth limit. --json has more.",
     flags: [{ name: "tenant", value: "ID", summary: "only of this tenant" }],
     check: (args) => void idFlag(args, "tenant"),
     work: async (ctl) => {
@@ -44,6 +45,7 @@ export function statsCommand(deps: CtlDeps): Command {
 const TENANT_COLUMNS: readonly Column[] = [
   { title: "TENANT" },
   { title: "ACTIVE", align: "right" },
+  { title: "QUEUED", align: "right" },
   { title: "TOTAL", align: "right" },
   { title: "REFUSED", align: "right" },
   { title: "UP", align: "right" },
@@ -64,13 +66,14 @@ const ENDPOINT_COLUMNS: readonly Column[] = [
 ];
 
 function tenantRow(tenant: Item): readonly Cell[] {
-  const { active, total, refused } = asItem(tenant["sessions"]);
+  const { active, queued, total, refused } = asItem(tenant["sessions"]);
   const { up, down } = asItem(tenant["bytes"]);
   const connect = asItem(tenant["connect"]);
   const refusals = Object.values(asItem(refused)).reduce<number>((sum, each) => sum + (numberOf(each) ?? 0), 0);
   return [
     text(tenant["tenant"]),
     text(active),
+    text(queued),
     text(total),
     refusals > 0 ? { text: String(refusals), tone: "warn" } : "0",
     bytes(up),
@@ -82,13 +85,22 @@ function tenantRow(tenant: Item): readonly Cell[] {
 }
 
 function writeDetails(ctl: Ctl, tenant: Item): void {
-  const { refused, closed } = asItem(tenant["sessions"]);
-  for (const [title, counts] of [["REFUSED BY", refused], ["CLOSED WITH", closed]] as const) {
+  const { refused, dry_run_refused: dry, closed } = asItem(tenant["sessions"]);
+  const tables = [["REFUSED BY", refused], ["OF THEM LET PASS", dry], ["CLOSED WITH", closed]] as const;
+  for (const [title, counts] of tables) {
     const rows = Object.entries(asItem(counts)).filter(([, number]) => number !== 0);
     if (rows.length === 0) continue;
     ctl.io.out("\n");
     const columns: readonly Column[] = [{ title }, { title: "SESSIONS", align: "right" }];
     writeTable(ctl, columns, rows.map(([name, number]) => [name, text(number)]), "");
+  }
+  const held = ["up", "down"].flatMap((direction) => {
+    const ms = numberOf(asItem(tenant["throttled"])[`${direction}_ms`]) ?? 0;
+    return ms > 0 ? [[direction, formatSpan(ms)]] : [];
+  });
+  if (held.length > 0) {
+    ctl.io.out("\n");
+    writeTable(ctl, [{ title: "HELD BACK" }, { title: "TIME", align: "right" }], held, "");
   }
   ctl.io.out("\n");
   const rows = itemsOf(tenant["endpoints"]).map((endpoint) =>

@@ -4,7 +4,7 @@
  * @module
  */
 import { pathOf } from "../../ctl/client.ts";
-import { formatShare } from "../../ctl/format.ts";
+import { formatBytes, formatShare } from "../../ctl/format.ts";
 import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
 import { type Cell, type Column, tonedLines } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
@@ -17,8 +17,10 @@ export function tenantStatusCommand(deps: CtlDeps): Command {
   return ctlCommand(deps, {
     name: "ctl tenants status",
     summary: "show limits in use, endpoints' health and errors of a tenant",
-    description: "Shows how a tenant does: its sessions, what of each limit is in use, the state of its endpoints,\n" +
-      "and what is wrong in its file. Exit code 1 when something is.",
+    description:
+      "Shows how a tenant does: its sessions, what of each limit is in use (of a rate: of its burst), its\n" +
+      "busiest sources where limits are per source, the state of its endpoints, and what is wrong in its file.\n" +
+      "Exit code 1 when something is.",
     flags: [],
     operands: { usage: "TENANT", min: 1, max: 1 },
     check: (args) => void tenantOf(args),
@@ -38,6 +40,11 @@ export function tenantStatusCommand(deps: CtlDeps): Command {
         ctl.io.out("\n");
         writeTable(ctl, LIMIT_COLUMNS, limits, "");
       }
+      const sources = itemsOf(status["sources"]).map(({ source, sessions }) => [text(source), text(sessions)]);
+      if (sources.length > 0) {
+        ctl.io.out("\n");
+        writeTable(ctl, SOURCE_COLUMNS, sources, "");
+      }
       ctl.io.out("\n");
       writeTable(ctl, ENDPOINT_COLUMNS, endpointRows(status["backends"]), "no endpoints");
       return errors.length > 0 ? 1 : 0;
@@ -49,8 +56,12 @@ const LIMIT_COLUMNS: readonly Column[] = [
   { title: "LIMIT" },
   { title: "USED", align: "right" },
   { title: "OF", align: "right" },
+  { title: "LEFT", align: "right" },
   { title: "SHARE", align: "right" },
+  { title: "RATE", align: "right" },
 ];
+
+const SOURCE_COLUMNS: readonly Column[] = [{ title: "SOURCE" }, { title: "SESSIONS", align: "right" }];
 
 const ENDPOINT_COLUMNS: readonly Column[] = [
   { title: "BACKEND" },
@@ -64,15 +75,21 @@ const ENDPOINT_COLUMNS: readonly Column[] = [
 ];
 
 function limitRow(name: string, value: unknown): readonly Cell[] {
-  const { limit, used } = asItem(value);
-  const [most, inUse] = [numberOf(limit), numberOf(used) ?? 0];
-  const isFull = most !== undefined && inUse >= most;
-  const share = most === undefined ? "-" : formatShare(inUse, most);
+  const { limit, used, left, rate } = asItem(value);
+  const [most, inUse, perS] = [numberOf(limit), numberOf(used), numberOf(rate)];
+  const amount = (number: unknown) => {
+    const known = numberOf(number);
+    return known === undefined ? "-" : name.startsWith("bandwidth.") ? formatBytes(known) : String(known);
+  };
+  const share = most === undefined || inUse === undefined ? "-" : formatShare(inUse, most);
+  const isFull = most !== undefined && most > 0 && inUse !== undefined && inUse >= most;
   return [
     name,
-    String(inUse),
-    most === undefined ? "unlimited" : String(most),
+    amount(used),
+    most === undefined ? "unlimited" : amount(limit),
+    amount(left),
     isFull ? { text: share, tone: "warn" } : share,
+    perS === undefined ? "-" : `${amount(rate)}/s`,
   ];
 }
 
