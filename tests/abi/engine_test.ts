@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PlanChange, TenantPlan } from "../../src/config/mod.ts";
-import { DataPlaneError, Engine, type SessionFilter, type SessionRecord } from "../../src/ffi/mod.ts";
+import { DataPlaneError, Engine, type LogRecord, type SessionFilter, type SessionRecord } from "../../src/ffi/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { endpoint, ipv4, listener, PROCESS, tenant } from "../unit/ffi_fixture.ts";
+import { endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
 
 const ALL = { ...PROCESS, accessSamplePpm: 1_000_000, accessProgressMs: 0, maxConnections: null };
 
@@ -37,7 +37,7 @@ function greeter(name: string): Disposable & { readonly port: number } {
 function towards(port: number, parts: Partial<TenantPlan> = {}): TenantPlan {
   const endpoints = [endpoint("a", ipv4("127.0.0.1", port))];
   return tenant("acme", {
-    backends: [{ id: "pool", balance: "round_robin", attempts: 1, endpoints }],
+    backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
     ...parts,
   });
 }
@@ -205,13 +205,48 @@ describe("Engine", () => {
 
   it("counts a refused session by its reason", async () => {
     await using engine = start();
-    engine.apply(upsert(towards(9, { limits: { maxConnections: 0, onLimit: "close" } })), 1);
+    engine.apply(upsert(towards(9, { limits: { ...NO_LIMITS, maxConnections: 0 } })), 1);
     const conn = await connectTo(boundPort(engine));
     assertEquals(await readSome(conn), null);
     conn.close();
     const record = await nextSession(engine);
     assertEquals([record.code, record.reason, record.backend], ["PR", "tenant_connections", null]);
     assertEquals([...engine.tenantStats()[0]?.refused ?? []], [["tenant_connections", 1]]);
+    assertEquals([...engine.tenantStatsOf("acme")?.refused ?? []], [["tenant_connections", 1]]);
+  });
+
+  it("tells one tenant by its name, what is left in its buckets, and its busiest sources", async () => {
+    using backend = greeter("hello");
+    await using engine = start();
+    const bucket = { ratePer1000s: 1, burst: 5 };
+    const perSource = { ...NO_LIMITS.perSource, maxConnections: 9, ipv4Bits: 24 };
+    const limits = { ...NO_LIMITS, connectionRate: bucket, perSource };
+    engine.apply(upsert(tenant("globex"), towards(backend.port, { limits })), 1);
+    assertEquals([engine.tenantStatsOf("nobody"), engine.sourcesOf("nobody", 3)], [null, []]);
+    const conns = await Promise.all([1, 2].map(() => connectTo(boundPort(engine))));
+    for (const conn of conns) assertEquals(await readSome(conn), "hello");
+    const { tenant: name, sessionsActive, sessionTokens, downTokens } = engine.tenantStatsOf("acme")!;
+    assertEquals([name, sessionsActive, sessionTokens, downTokens], ["acme", 2, 3, null]);
+    assertEquals(engine.sourcesOf("acme", 3), [{ family: "ipv4", ip: "127.0.0.0", sessions: 2 }]);
+    assertEquals(engine.sourcesOf("globex", 3), []);
+    for (const conn of conns) conn.close();
+  });
+
+  it("refuses who is on no allow list, and names the notice of it", async () => {
+    await using engine = start();
+    const access = { allow: [{ family: "ipv4", ip: "10.0.0.0", bits: 8 }], deny: [] } as const;
+    engine.apply(upsert(towards(9, { access })), 1);
+    const conn = await connectTo(boundPort(engine));
+    assertEquals(await readSome(conn), null);
+    conn.close();
+    const found: LogRecord[] = [];
+    await eventually(() => {
+      found.push(...engine.drainLog().records);
+      return found.some(({ kind }) => kind === "notice") && found.some(({ kind }) => kind === "session");
+    });
+    const notice = found.find((one) => one.kind === "notice");
+    assert(notice?.notice === "refusing");
+    assertEquals([notice.tenant, notice.reason], ["acme", "denied"]);
   });
 
   it("keeps all of the old configuration when an address cannot be bound, and says whose it is", async () => {
@@ -270,7 +305,7 @@ describe("Engine", () => {
     await using engine = start();
     const pool = (parts: Partial<TenantPlan["backends"][number]>) =>
       tenant("acme", {
-        backends: [{ id: "pool", balance: "round_robin", attempts: 1, endpoints: [], ...parts }],
+        backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints: [], ...parts }],
       });
     const noAttempts = assertThrows(() => engine.apply(upsert(pool({ attempts: 0 })), 1), DataPlaneError);
     assertEquals([noAttempts.code, noAttempts.subject], ["E_BLOB", { tenant: "acme", backend: "pool" }]);

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Engine } from "../../src/ffi/mod.ts";
 import { collectMetrics, formatPrometheus, type MetricSources, statsView } from "../../src/metrics/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { endpoint, ipv4, PROCESS, tenant } from "../unit/ffi_fixture.ts";
+import { endpoint, ipv4, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
 
 function sourcesOf(engine: Engine): MetricSources {
   return {
@@ -38,11 +38,12 @@ Deno.test("metrics of an engine are what happened", async () => {
   greeting.catch(() => {});
   const towards = (id: string, maxConnections: number | null) =>
     tenant(id, {
-      limits: { maxConnections, onLimit: "close" },
+      limits: { ...NO_LIMITS, maxConnections },
       backends: [{
         id: "pool",
         balance: "round_robin",
         attempts: 1,
+        slowStartMs: 0,
         endpoints: [endpoint("a", ipv4("127.0.0.1", backend.addr.port))],
       }],
     });

@@ -91,7 +91,56 @@ e2e("least_connections: for its weight", async (world) => {
   assertEquals(countsOf((await hoard(world, sluice, 30)).map(([name]) => name)), { a: 10, b: 20 });
 });
 
-for (const balance of ["round_robin", "least_connections"] as const) {
+e2e("random_two: every endpoint has its share, and the one with fewer sessions wins", async (world) => {
+  const sluice = await start(world, [{}, {}], banner, { balance: "random_two" });
+  const held = await hoard(world, sluice, 40);
+  const counts = countsOf(held.map(([name]) => name));
+  assert((counts["a"] ?? 0) >= 12 && (counts["b"] ?? 0) >= 12, JSON.stringify(counts));
+});
+
+e2e("source_hash: a client stays with its endpoint, and comes back to it", async (world) => {
+  const endpoints = await named(world, [{}, {}, {}], sayAndClose);
+  const config = (state: (id: string) => "ready" | "drain") =>
+    oneTenant(endpoints.map((one) => ({ ...one, state: state(one.id ?? "") })), { balance: "source_hash" });
+  const sluice = await world.sluice(config(() => "ready"));
+  const word = await visit(world, sluice, 12);
+  const home = word.charAt(0);
+  assertEquals(word, home.repeat(12));
+  await sluice.reload(config((id) => id === home ? "drain" : "ready"));
+  const elsewhere = await visit(world, sluice, 12);
+  assertEquals(elsewhere, elsewhere.charAt(0).repeat(12));
+  assert(!elsewhere.includes(home));
+  await sluice.reload(config(() => "ready"));
+  assertEquals(await visit(world, sluice, 6), home.repeat(6));
+});
+
+e2e("first: fills one endpoint after the other", async (world) => {
+  const sluice = await start(world, [{ max_connections: 3 }, { max_connections: 2 }, {}], banner, { balance: "first" });
+  assertEquals((await hoard(world, sluice, 7)).map(([name]) => name).join(""), "aaabbcc");
+});
+
+e2e("least_time: every endpoint is tried, and each keeps answering", async (world) => {
+  const sluice = await start(world, [{}, {}], banner, { balance: "least_time" });
+  const counts = countsOf((await hoard(world, sluice, 40)).map(([name]) => name));
+  assert((counts["a"] ?? 0) > 0 && (counts["b"] ?? 0) > 0, JSON.stringify(counts));
+});
+
+e2e("tier: a higher one is used when every endpoint below has failed, and not when one is full", async (world) => {
+  const [a, b] = await named(world, [{ max_connections: 1 }, {}], banner);
+  if (a === undefined || b === undefined) throw new Error("unreachable: two were named");
+  const sluice = await world.sluice(oneTenant([a, { ...b, tier: 1 }], {}));
+  assertEquals((await hoard(world, sluice, 1)).map(([name]) => name), ["a"]);
+  assertEquals(await (await world.connect(sluice.address())).end(), "eof");
+  await sluice.waitForRecord({ code: "SC", reason: "no_endpoint", attempts: 0 });
+  await sluice.reload(oneTenant([{ ...a, address: "127.0.0.1:1" }, { ...b, tier: 1 }], {}));
+  assertEquals((await hoard(world, sluice, 1)).map(([name]) => name), ["b"]);
+  const [, client] = (await hoard(world, sluice, 1))[0] ?? [];
+  await client?.closeWrite();
+  const record = await sluice.waitForRecord({ endpoint: "b", code: "--" });
+  assertEquals(record.attempts, 2);
+});
+
+for (const balance of ["round_robin", "least_connections", "random_two", "least_time"] as const) {
   e2e(`endpoint max_connections: bounds an endpoint and gives back (${balance})`, async (world) => {
     const sluice = await start(world, [{ max_connections: 2 }, { max_connections: 4 }], banner, { balance });
     const held = await hoard(world, sluice, 6);

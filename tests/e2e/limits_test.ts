@@ -1,46 +1,10 @@
 /** Limits on connections: exact for the whole process, told in the log, given back; and tenants that are disabled. */
 import { assertEquals } from "@std/assert";
 import { banner } from "../helpers/behaviours.ts";
+import { enter, refusal, storm } from "../helpers/clients.ts";
 import { type Config, configOf, oneTenant, tenantWith } from "../helpers/config.ts";
-import type { Sluice } from "../helpers/sluice.ts";
-import type { End, Wire } from "../helpers/wire.ts";
-import { e2e, type World } from "../helpers/world.ts";
-
-/** A session that is served: its backend has spoken. */
-async function open(world: World, sluice: Sluice, tenant = "acme"): Promise<Wire> {
-  const client = await world.connect(sluice.address(tenant));
-  assertEquals(await client.readText(2), "hi");
-  return client;
-}
-
-/** How a refused client's connection ends; a reset may already show in its connect. */
-async function refusal(world: World, sluice: Sluice, tenant = "acme"): Promise<End> {
-  try {
-    return await (await world.connect(sluice.address(tenant))).end();
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionReset) return "reset";
-    throw error;
-  }
-}
-
-/** Many clients at once, some served, some refused, all gone in the end. Returns how many were served. */
-async function storm(world: World, sluice: Sluice, clients: number): Promise<number> {
-  const served = await Promise.all(
-    Array.from({ length: clients }, async () => {
-      try {
-        const client = await world.connect(sluice.address());
-        await client.closeWrite();
-        const { bytes } = await client.readToEnd();
-        client.close();
-        return bytes.length === 2;
-      } catch (error) {
-        if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.NotConnected) return false;
-        throw error;
-      }
-    }),
-  );
-  return served.filter(Boolean).length;
-}
+import type { Wire } from "../helpers/wire.ts";
+import { e2e } from "../helpers/world.ts";
 
 for (const on_limit of ["close", "reset"] as const) {
   e2e(`tenant max_connections: beyond it clients are refused by ${on_limit}, and it is given back`, async (world) => {
@@ -48,7 +12,7 @@ for (const on_limit of ["close", "reset"] as const) {
     const limits = { max_connections: 5, on_limit };
     const sluice = await world.sluice(oneTenant([backend.address], { limits }));
     const held: Wire[] = [];
-    for (let turn = 0; turn < 5; turn++) held.push(await open(world, sluice));
+    for (let turn = 0; turn < 5; turn++) held.push(await enter(world, sluice));
 
     assertEquals(await refusal(world, sluice), on_limit === "close" ? "eof" : "reset");
     const record = await sluice.waitForRecord();
@@ -58,14 +22,14 @@ for (const on_limit of ["close", "reset"] as const) {
 
     await held.pop()?.closeWrite();
     await sluice.waitForRecord({ code: "--" });
-    held.push(await open(world, sluice));
+    held.push(await enter(world, sluice));
 
     for (const client of held) client.close();
     await sluice.waitForRecords(6, { code: "--" });
     const served = await storm(world, sluice, 300);
     await sluice.waitForRecords(300 + 7);
     assertEquals(sluice.matching({ reason: "tenant_connections" }).length, 301 - served);
-    for (let turn = 0; turn < 5; turn++) await open(world, sluice);
+    for (let turn = 0; turn < 5; turn++) await enter(world, sluice);
     assertEquals(await refusal(world, sluice), on_limit === "close" ? "eof" : "reset");
   });
 }
@@ -76,17 +40,17 @@ e2e("process max_connections: counts every tenant, before the tenant's own limit
     tenantWith([backend.address], { id: "acme", limits: { max_connections: 2 } }),
     tenantWith([backend.address], { id: "globex" }),
   ], { limits: { max_connections: 4 } }));
-  const held = [await open(world, sluice), await open(world, sluice)];
+  const held = [await enter(world, sluice), await enter(world, sluice)];
   await refusal(world, sluice);
   await sluice.waitForRecord({ tenant: "acme", code: "PR", reason: "tenant_connections" });
-  held.push(await open(world, sluice, "globex"), await open(world, sluice, "globex"));
-  await refusal(world, sluice, "globex");
+  held.push(await enter(world, sluice, { tenant: "globex" }), await enter(world, sluice, { tenant: "globex" }));
+  await refusal(world, sluice, { tenant: "globex" });
   await sluice.waitForRecord({ tenant: "globex", code: "RR", reason: "process_connections", attempts: 0 });
   await refusal(world, sluice);
   await sluice.waitForRecord({ tenant: "acme", code: "RR", reason: "process_connections" });
   await held.pop()?.closeWrite();
   await sluice.waitForRecord({ tenant: "globex", code: "--" });
-  await open(world, sluice, "globex");
+  await enter(world, sluice, { tenant: "globex" });
 });
 
 e2e("process max_connections: a storm leaves the count exact", async (world) => {
@@ -95,7 +59,7 @@ e2e("process max_connections: a storm leaves the count exact", async (world) => 
   const served = await storm(world, sluice, 300);
   await sluice.waitForRecords(300);
   assertEquals(sluice.matching({ code: "RR" }).length, 300 - served);
-  for (let turn = 0; turn < 7; turn++) await open(world, sluice);
+  for (let turn = 0; turn < 7; turn++) await enter(world, sluice);
   await refusal(world, sluice);
 });
 
@@ -112,13 +76,13 @@ e2e("max_connections: lowered under use, live sessions run on and new ones are r
   const config = (max_connections: number): Config => oneTenant([backend.address], { limits: { max_connections } });
   const sluice = await world.sluice(config(4));
   const held: Wire[] = [];
-  for (let turn = 0; turn < 4; turn++) held.push(await open(world, sluice));
+  for (let turn = 0; turn < 4; turn++) held.push(await enter(world, sluice));
   await sluice.reload(config(2));
   await Promise.all(held.map((client) => client.roundTrip()));
   await refusal(world, sluice);
   for (const client of held.splice(0, 3)) client.close();
   await sluice.waitForRecords(3, { code: "--" });
-  await open(world, sluice);
+  await enter(world, sluice);
   await refusal(world, sluice);
   await Promise.all(held.map((client) => client.roundTrip()));
 });
@@ -128,7 +92,7 @@ e2e("enabled: false keeps the address and refuses each session; live ones go on"
   const listen = "127.0.0.1:0";
   const config = (enabled: boolean): Config => oneTenant([backend.address], { listen, enabled });
   const sluice = await world.sluice(config(true));
-  const live = await open(world, sluice);
+  const live = await enter(world, sluice);
   await sluice.reload(config(false));
   assertEquals(await refusal(world, sluice), "eof");
   const record = await sluice.waitForRecord();
@@ -136,5 +100,5 @@ e2e("enabled: false keeps the address and refuses each session; live ones go on"
   assertEquals(backend.accepted, 1);
   await live.roundTrip();
   await sluice.reload(config(true));
-  await open(world, sluice);
+  await enter(world, sluice);
 });

@@ -161,7 +161,7 @@ e2e("live limits: lowered below what is in use, live sessions run on and new one
   for (let turn = 0; turn < 5; turn++) live.push(await served());
 
   await operator.patch("acme", { limits: { max_connections: 2 } });
-  assertEquals(await used(), { limit: 2, used: 5 });
+  assertEquals(await used(), { limit: 2, used: 5, left: 0 });
   await refused(1);
   for (const client of live) await client.roundTrip("still here");
 

@@ -139,7 +139,12 @@ export class FakeControl implements AdminControl {
     const endpoint = { id: "a", address: "127.0.0.1:9", health: "unknown", state: "ready", sessions, ejected: false };
     return {
       sessions,
-      limits: { max_connections: { limit: null, used: sessions } },
+      limits: {
+        "max_connections": { limit: null, used: sessions, left: null },
+        "bandwidth.up": { limit: 65_536, used: 36, left: 65_500, rate: 1024 },
+        "bandwidth.down": { limit: null, used: null, left: null, rate: null },
+      },
+      sources: [{ source: "203.0.113.7/32", sessions }],
       backends: [{ id: "out", circuit: "closed", endpoints: [endpoint as never] }],
       errors: [],
     };

@@ -11,12 +11,23 @@ export interface EndpointConfig {
   readonly address: string;
   readonly weight?: number;
   readonly max_connections?: number;
+  readonly tier?: number;
+  readonly state?: "ready" | "drain" | "maintenance";
 }
+
+/** Ways to choose an endpoint. */
+export type Balance =
+  | "round_robin"
+  | "least_connections"
+  | "random_two"
+  | "source_hash"
+  | "first"
+  | "least_time";
 
 /** A backend as the file has it. */
 export interface BackendConfig {
   readonly id: string;
-  readonly balance?: "round_robin" | "least_connections";
+  readonly balance?: Balance;
   readonly endpoints: readonly EndpointConfig[];
   readonly retry?: { readonly attempts?: number };
 }
@@ -44,9 +55,39 @@ export type TimeoutsConfig = Readonly<
   >
 >;
 
+/** A rate of sessions, or (with a size as burst) of bytes. */
+export interface BucketConfig {
+  readonly rate: string;
+  readonly burst?: number | string;
+}
+
+/** Bytes a second. */
+export interface BandwidthConfig {
+  readonly up?: BucketConfig;
+  readonly down?: BucketConfig;
+}
+
+/** Limits as the file has them. */
+export interface LimitsConfig {
+  readonly max_connections?: number;
+  readonly connection_rate?: BucketConfig;
+  readonly bandwidth?: BandwidthConfig;
+  readonly per_source?: {
+    readonly max_connections?: number;
+    readonly connection_rate?: BucketConfig;
+    readonly ipv4_prefix?: number;
+    readonly ipv6_prefix?: number;
+  };
+  readonly per_connection?: { readonly bandwidth?: BandwidthConfig };
+  readonly on_limit?: "close" | "reset" | "queue";
+  readonly queue?: { readonly size?: number; readonly timeout?: string };
+  readonly dry_run?: boolean;
+}
+
 /** What a tenant and `defaults` share. */
 export interface TenantSettings {
-  readonly limits?: { readonly max_connections?: number; readonly on_limit?: "close" | "reset" };
+  readonly limits?: LimitsConfig;
+  readonly access?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
   readonly timeouts?: TimeoutsConfig;
   readonly tcp?: {
     readonly keepalive?: { readonly idle?: string; readonly interval?: string; readonly probes?: number };
@@ -87,7 +128,7 @@ export interface OneTenantOptions extends TenantSettings {
   readonly enabled?: boolean;
   /** Address of the listener `in`; a port from the kernel on 127.0.0.1 without it. */
   readonly listen?: string;
-  readonly balance?: "round_robin" | "least_connections";
+  readonly balance?: Balance;
   readonly retry?: { readonly attempts?: number };
 }
 

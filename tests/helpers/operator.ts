@@ -117,12 +117,30 @@ export class Operator {
     }, { what: `label ${label}=${value} of ${tenant}` });
   }
 
-  /** The value of a metric without labels. */
-  async metric(name: string): Promise<number> {
+  /** How a tenant does. */
+  status(tenant = "acme"): Promise<Body> {
+    return this.get(`/v1/tenants/${tenant}/status`);
+  }
+
+  /** Waits until so many sessions of a tenant wait in its queue. */
+  async untilQueued(count: number, tenant = "acme"): Promise<void> {
+    await eventually(async () => (await this.status(tenant)).limits["queue.size"].used === count, {
+      what: `${count} sessions in the queue of ${tenant}`,
+    });
+  }
+
+  /** The value of a series: a metric's name, with its labels as the exposition has them. */
+  async metric(series: string): Promise<number> {
+    const value = await this.series(series);
+    if (value === undefined) throw new Error(`There must be a metric ${series}`);
+    return value;
+  }
+
+  /** The same where there may be none yet. */
+  async series(series: string): Promise<number | undefined> {
     const text: string = await this.get("/metrics");
-    const line = text.split("\n").find((one) => one.startsWith(`${name} `));
-    if (line === undefined) throw new Error(`There must be a metric ${name}:\n${text.slice(0, 2000)}`);
-    return Number(line.slice(name.length + 1));
+    const line = text.split("\n").find((one) => one.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length + 1));
   }
 }
 

@@ -74,9 +74,14 @@ export class ResettableWire extends Wire {
   }
 }
 
-/** Connects a wire that can reset. */
-export async function connectResettable(hostname: string, port: number): Promise<ResettableWire> {
-  const socket = net.connect({ host: hostname, port, allowHalfOpen: true });
+/** Connects a wire that can reset, from an address of this machine or from the one that the kernel chooses. */
+export async function connectResettable(hostname: string, port: number, from?: string): Promise<ResettableWire> {
+  const socket = net.connect({
+    host: hostname,
+    port,
+    allowHalfOpen: true,
+    ...(from !== undefined && { localAddress: from }),
+  });
   await within(
     new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);

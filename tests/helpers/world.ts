@@ -58,11 +58,11 @@ export class World implements AsyncDisposable {
     return this.#stack.use(new DenoWire(await within(dial(address), `a connection to ${address}`)));
   }
 
-  /** A client that can send a RST. */
-  async connectResettable(address: string): Promise<ResettableWire> {
+  /** A client that can send a RST, and comes from an address of its own if need be. */
+  async connectResettable(address: string, from?: string): Promise<ResettableWire> {
     const target = parseTarget(address);
     if (target.transport !== "tcp") throw new TypeError("Cannot reset: only TCP has a RST");
-    return this.#stack.use(await connectResettable(target.hostname, target.port));
+    return this.#stack.use(await connectResettable(target.hostname, target.port, from));
   }
 
   /** Whether somebody accepts connections there; the one that finds out is closed again. */

@@ -21,31 +21,6 @@ const listener = (more: string) =>
   `listeners: [{ id: l, address: "127.0.0.1:1", backend: b, ${more} }], ${backend("")}`;
 
 const IN_TENANT: readonly Row[] = [
-  { key: "limits.connection_rate", refused: "limits: { ^^connection_rate: { rate: 200/s } }" },
-  {
-    key: "limits.bandwidth",
-    refused: "limits: { ^^bandwidth: { up: { rate: 1MiB/s } } }",
-    accepted: ["limits: { bandwidth: {} }"],
-  },
-  {
-    key: "limits.per_source",
-    refused: "limits: { ^^per_source: { max_connections: 1 } }",
-    accepted: ["limits: { per_source: {} }"],
-  },
-  {
-    key: "limits.per_connection",
-    refused: "limits: { ^^per_connection: { bandwidth: { down: { rate: 5MiB/s } } } }",
-    accepted: ["limits: { per_connection: {} }"],
-  },
-  {
-    key: "limits.on_limit",
-    refused: "limits: { ^^on_limit: queue }",
-    remedy: /^use close or reset$/,
-    accepted: ["limits: { on_limit: close }", "limits: { on_limit: reset }"],
-  },
-  { key: "limits.queue", refused: "limits: { ^^queue: { size: 10 } }" },
-  { key: "limits.dry_run", refused: "limits: { ^^dry_run: true }", accepted: ["limits: { dry_run: false }"] },
-  { key: "access", refused: "^^access: { deny: [10.0.0.0/8] }", accepted: ["access: {}"] },
   {
     key: "listeners[].proxy_protocol",
     refused: listener("^^proxy_protocol: { accept: required, trusted: [10.0.0.0/8] }"),
@@ -152,9 +127,9 @@ Deno.test("config availability: keys of the main file", async () => {
 });
 
 Deno.test("config availability: defaults are held to the same table", async () => {
-  const { text, spots } = unmark("defaults: { limits: { ^^dry_run: true } }\ntenants: [{ id: a }, { id: b }]\n");
+  const { text, spots } = unmark("defaults: { ^^fault: { delay: 1s } }\ntenants: [{ id: a }, { id: b }]\n");
   assertEquals((await problemsOf(text)).map(({ line, column, path }) => ({ line, column, path })), [
-    { ...spots[0]!, path: "defaults.limits.dry_run" },
+    { ...spots[0]!, path: "defaults.fault" },
   ]);
 });
 
@@ -166,7 +141,7 @@ Deno.test("config availability: every rule names a key of the schema", () => {
 });
 
 Deno.test("config availability: a rule covers the keys below it, and no other", () => {
-  assertEquals(unavailableRule("limits.queue.size", UNAVAILABLE_IN_TENANT)?.key, "limits.queue");
+  assertEquals(unavailableRule("mirror.share", UNAVAILABLE_IN_TENANT)?.key, "mirror");
   assertEquals(unavailableRule("routes[].sni", UNAVAILABLE_IN_TENANT)?.key, "routes");
   assertEquals(unavailableRule("limits.max_connections", UNAVAILABLE_IN_TENANT), undefined);
   assertEquals(unavailableRule("backends[].retry.attempts", UNAVAILABLE_IN_TENANT), undefined);

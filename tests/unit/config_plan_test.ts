@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { allProblems, compilePlan, diffPlans, isEmptyChange, loadConfig, type Plan } from "../../src/config/mod.ts";
 import { systemLoadDeps } from "../../src/config/mod.ts";
 import { GOOD_TENANT, loadText, type World } from "./config_fixture.ts";
+import { NO_LIMITS } from "./ffi_fixture.ts";
 
 async function planOf(text: string, world: World = {}): Promise<Plan> {
   const result = await loadText(text, world);
@@ -52,7 +53,8 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
   assertEquals(plan.tenants.get("acme"), {
     id: "acme",
     enabled: false,
-    limits: { maxConnections: 0, onLimit: "reset" },
+    limits: { ...NO_LIMITS, maxConnections: 0, onLimit: "reset" },
+    access: { allow: null, deny: [] },
     timeouts: {
       connectMs: 1000,
       firstByteMs: 2000,
@@ -87,12 +89,14 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
       id: "pg",
       balance: "least_connections",
       attempts: 2,
+      slowStartMs: 0,
       endpoints: [
         {
           id: "a",
           weight: 7,
           maxConnections: 0,
           state: "drain",
+          tier: 0,
           address: { family: "ipv4", ip: "10.0.0.5", port: 5432, scopeId: 0 },
         },
         {
@@ -100,6 +104,7 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
           weight: 100,
           maxConnections: null,
           state: "maintenance",
+          tier: 0,
           address: { family: "ipv4", ip: "10.0.0.7", port: 5432, scopeId: 0 },
         },
         {
@@ -107,9 +112,17 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
           weight: 100,
           maxConnections: null,
           state: "maintenance",
+          tier: 0,
           address: { family: "ipv6", ip: "fd00::7", port: 5432, scopeId: 0 },
         },
-        { id: "u", weight: 100, maxConnections: null, state: "ready", address: { family: "unix", path: "@pg" } },
+        {
+          id: "u",
+          weight: 100,
+          maxConnections: null,
+          state: "ready",
+          tier: 0,
+          address: { family: "unix", path: "@pg" },
+        },
       ],
     }],
   });
@@ -126,7 +139,8 @@ Deno.test("config plan: what is left out is the default", async () => {
   assertEquals(plan.tenants.get("plain"), {
     id: "plain",
     enabled: true,
-    limits: { maxConnections: null, onLimit: "close" },
+    limits: NO_LIMITS,
+    access: { allow: null, deny: [] },
     timeouts: {
       connectMs: 5000,
       firstByteMs: 0,

@@ -56,14 +56,22 @@ table("sizes", parseSizeBytes, [
   [64, undefined],
 ]);
 
-table("rates", parseRatePerS, [["200/s", 200], ["0.5/s", 0.5], ["200", undefined], ["200/m", undefined], [
-  200,
-  undefined,
-]]);
+table("rates", parseRatePerS, [
+  ["200/s", 200],
+  ["0.5/s", 0.5],
+  ["0/s", 0],
+  [0, 0],
+  ["200", undefined],
+  ["200/m", undefined],
+  [200, undefined],
+]);
 
 table("rates of bytes", parseByteRatePerS, [
   ["10MiB/s", 10_485_760],
   ["512B/s", 512],
+  ["0B/s", 0],
+  [0, 0],
+  ["0.5B/s", undefined],
   ["10MiB", undefined],
   ["10/s", undefined],
   [10, undefined],

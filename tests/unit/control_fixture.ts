@@ -15,6 +15,7 @@ import type {
   LiveSession,
   SessionFilter,
   SessionPage,
+  SourceStats,
   TenantStats,
 } from "../../src/ffi/mod.ts";
 import type { Log, LogFields } from "../../src/log.ts";
@@ -54,6 +55,8 @@ export class FakeDataPlane implements DataPlane {
   /** What the next apply throws. */
   refusal: Error | null = null;
   listeners: ListenerStats[] = [];
+  stats: TenantStats[] = [];
+  sources: SourceStats[] = [];
   live: LiveSession[] = [];
   /** Live sessions beyond those of `live`. */
   sessionCount = 0;
@@ -91,7 +94,15 @@ export class FakeDataPlane implements DataPlane {
   }
 
   tenantStats(): readonly TenantStats[] {
-    return [];
+    return this.stats;
+  }
+
+  tenantStatsOf(name: string): TenantStats | null {
+    return this.stats.find(({ tenant }) => tenant === name) ?? null;
+  }
+
+  sourcesOf(_tenant: string, most: number): readonly SourceStats[] {
+    return this.sources.slice(0, most);
   }
 
   endpointStats(): readonly EndpointStats[] {

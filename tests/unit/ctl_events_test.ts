@@ -89,6 +89,15 @@ describe("ctl events", () => {
     assertEquals(api.lines[0], "GET /v1/events?tenant=acme");
   });
 
+  it("shows whose sessions are refused", async () => {
+    const about = { reason: "tenant_rate", count: 12, dry_run: false };
+    const data = { id: 9, at: "2026-11-21T08:00:00Z", kind: "limit", tenant: "acme", data: about };
+    const answers = [answer(`id: 9\nevent: limit\ndata: ${JSON.stringify(data)}\n\n`)];
+    await using api = new FakeApi(() => answers.shift() ?? answer(": nothing\n\n"));
+    const ran = await ctl(["events", "--admin", api.url], { isLive: true });
+    assertEquals(ran.out, "2026-11-21T08:00:00Z #9 limit acme reason=tenant_rate count=12 dry_run=false\n");
+  });
+
   it("ends when a stream that stays open has been quiet", async () => {
     await using api = new FakeApi(() => {
       const body = new ReadableStream({

@@ -67,7 +67,15 @@ describe("ctl stats", () => {
   it("draws a row a tenant, with sizes that can be read", async () => {
     const tenant = {
       tenant: "acme",
-      sessions: { total: 9, active: 2, refused: { tenant_connections: 3, no_endpoint: 0 }, closed: { "--": 6 } },
+      sessions: {
+        total: 9,
+        active: 2,
+        queued: 1,
+        refused: { tenant_connections: 3, no_endpoint: 0 },
+        dry_run_refused: { tenant_connections: 2 },
+        closed: { "--": 6 },
+      },
+      throttled: { up_ms: 0, down_ms: 65_000.5 },
       bytes: { up: 1536, down: 3 * 2 ** 30 },
       retries: 1,
       connect: { p50_ms: 0.25, p99_ms: null },
@@ -77,10 +85,14 @@ describe("ctl stats", () => {
       json({ at: "", process: { fds_in_use: 12, buffer_bytes: 0 }, tenants: [tenant] })
     );
     const all = await ctl(["stats", "--admin", api.url]);
-    assertMatch(all.out, /acme +2 +9 +3 +1\.5 KiB +3\.0 GiB +1 +0\.3ms +-\n/);
+    assertMatch(all.out, /acme +2 +1 +9 +3 +1\.5 KiB +3\.0 GiB +1 +0\.3ms +-\n/);
     assertMatch(all.out, /fds in use +12\n/);
     const one = await ctl(["stats", "--tenant", "acme", "--admin", api.url]);
-    assertMatch(one.out, /REFUSED BY +SESSIONS\ntenant_connections +3\n\nCLOSED WITH/);
+    assertMatch(
+      one.out,
+      /REFUSED BY +SESSIONS\ntenant_connections +3\n\nOF THEM LET PASS +SESSIONS\ntenant_connections +2\n\nCLOSED WITH/,
+    );
+    assertMatch(one.out, /HELD BACK +TIME\ndown +1m 05s\n/);
     assertMatch(one.out, /pg +a +up +ready +2 +- +-\n/);
     assertEquals(api.lines[1], "GET /v1/stats?tenant=acme");
   });

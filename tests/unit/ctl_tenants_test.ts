@@ -259,7 +259,15 @@ describe("ctl tenants status", () => {
   it("shows limits in use and endpoints, and ends with 1 when the tenant is in error", async () => {
     const status = {
       sessions: 12,
-      limits: { max_connections: { limit: 12, used: 12 }, source_connections: { limit: null, used: 3 } },
+      limits: {
+        "max_connections": { limit: 12, used: 12, left: 0 },
+        "connection_rate": { limit: 4, used: 1, left: 3, rate: 0.5 },
+        "bandwidth.up": { limit: 1_048_576, used: 524_288, left: 524_288, rate: 2_097_152 },
+        "bandwidth.down": { limit: null, used: null, left: null, rate: null },
+        "queue.size": { limit: 0, used: 0, left: 0 },
+        "per_source.max_connections": { limit: null, used: 3, left: null },
+      },
+      sources: [{ source: "203.0.113.7/32", sessions: 3 }],
       backends: [{
         id: "pg",
         circuit: "closed",
@@ -270,8 +278,13 @@ describe("ctl tenants status", () => {
     await using api = new FakeApi(() => json(status));
     const ran = await ctl(["tenants", "status", "acme", "--admin", api.url]);
     assertEquals(ran.code, 0);
-    assertMatch(ran.out, /max_connections +12 +12 +100%\n/);
-    assertMatch(ran.out, /source_connections +3 +unlimited +-\n/);
+    assertMatch(ran.out, /LIMIT +USED +OF +LEFT +SHARE +RATE\nmax_connections +12 +12 +0 +100% +-\n/);
+    assertMatch(ran.out, /connection_rate +1 +4 +3 +25% +0\.5\/s\n/);
+    assertMatch(ran.out, /bandwidth\.up +512\.0 KiB +1\.0 MiB +512\.0 KiB +50% +2\.0 MiB\/s\n/);
+    assertMatch(ran.out, /bandwidth\.down +- +unlimited +- +- +-\n/);
+    assertMatch(ran.out, /queue\.size +0 +0 +0 +- +-\n/);
+    assertMatch(ran.out, /per_source\.max_connections +3 +unlimited +- +- +-\n/);
+    assertMatch(ran.out, /SOURCE +SESSIONS\n203\.0\.113\.7\/32 +3\n/);
     assertMatch(ran.out, /pg +closed +a +h:1 +down +drain +2 +yes\n/);
     status.errors = ["tenants.d/acme.yaml:3:1: unknown key\n    remedy: remove it"];
     const wrong = await ctl(["tenants", "status", "acme", "--admin", api.url]);

@@ -46,6 +46,12 @@ describe("startBackends", () => {
     }
   });
 
+  it("answers with as many MiB as it is asked for", async () => {
+    await using backends = startBackends(ANY);
+    const response = await fetch(`http://127.0.0.1:${backends.web[0]}/2MiB`);
+    assertEquals([(await response.bytes()).length, response.headers.get("x-endpoint")], [2 ** 21, "first"]);
+  });
+
   it("ends at once although clients are there, and lets go of its ports", async () => {
     const backends = startBackends(ANY);
     const [port] = backends.echo;
@@ -91,7 +97,12 @@ describe("the demo", () => {
     const named = [...hints.matchAll(/127\.0\.0\.1[: ](\d+)/g)].map(([, port]) => Number(port));
     assertEquals(new Set(named), new Set(listened));
     assert(hints.includes("kill -HUP 4711\n"));
-    assertEquals(tenants.find((tenant) => tenant.id === "globex")?.limits.maxConnections, 5);
+    const limits = tenants.find((tenant) => tenant.id === "globex")?.limits;
+    assertEquals(limits?.maxConnections, 5);
     assert(hints.includes("five connections") && hints.includes("for i in 1 2 3 4 5 6; do"));
+    assertEquals(limits?.connectionRate, { ratePer1000s: 2_000, burst: 20 });
+    assert(hints.includes("seq 30") && hints.includes("twenty answers, then two a second"));
+    assertEquals(limits?.bandwidth, { up: null, down: { ratePer1000s: 262_144_000, burst: 65_536 } });
+    assert(hints.includes("/1MiB") && hints.includes("256KiB/s"));
   });
 });

@@ -3,19 +3,21 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Address, EndpointPlan, Plan, TenantPlan } from "../../src/config/plan.ts";
 import { demandOf } from "../../src/doctor/mod.ts";
+import { NO_LIMITS } from "./ffi_fixture.ts";
 
 const ip = (text: string, port: number): Address => ({ family: "ipv4", ip: text, port, scopeId: 0 });
 const unix: Address = { family: "unix", path: "/run/x.sock" };
 
 function endpoint(id: string, address: Address, weight = 100, maxConnections: number | null = null): EndpointPlan {
-  return { id, weight, maxConnections, state: "ready", address };
+  return { id, weight, maxConnections, state: "ready", tier: 0, address };
 }
 
 function tenant(id: string, maxConnections: number | null, address: Address, endpoints: EndpointPlan[]): TenantPlan {
   return {
     id,
     enabled: true,
-    limits: { maxConnections, onLimit: "close" },
+    limits: { ...NO_LIMITS, maxConnections },
+    access: { allow: null, deny: [] },
     timeouts: {
       connectMs: 0,
       firstByteMs: 0,
@@ -28,7 +30,7 @@ function tenant(id: string, maxConnections: number | null, address: Address, end
     tcp: { keepalive: null, userTimeoutMs: 0, resetPropagation: "both" },
     bufferBytes: 0,
     listeners: [{ id: "in", backend: "b", address, portLast: address.family === "unix" ? 0 : address.port }],
-    backends: [{ id: "b", balance: "round_robin", attempts: 1, endpoints }],
+    backends: [{ id: "b", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
   };
 }
 
@@ -48,6 +50,12 @@ describe("demandOf", () => {
     assertEquals(demandOf("f", plan(250, a, b), 2).sessions, 250);
     assertEquals(demandOf("f", plan(null, a, free), 2).sessions, null);
     assertEquals(demandOf("f", plan(50, a, free), 2).sessions, 50);
+  });
+
+  it("counts those that may wait in a queue", () => {
+    const one = tenant("a", 100, ip("0.0.0.0", 8080), []);
+    const limits = { ...one.limits, onLimit: "queue", queue: { size: 40, timeoutMs: 1000 } } as const;
+    assertEquals(demandOf("f", plan(null, { ...one, limits }), 2).sessions, 140);
   });
 
   it("spreads a tenant's sessions over endpoints by weight, within each one's limit, the busiest first", () => {

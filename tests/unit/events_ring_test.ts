@@ -33,6 +33,24 @@ Deno.test("events: the last thousand are kept; an id from before a restart means
   assertEquals([seen.length, seen[0], seen.at(-1)], [1_000, 201, 1_200]);
 });
 
+Deno.test("events: those of limits, which clients bring about, take half of the room at the most", async () => {
+  const events = new Events(() => 0);
+  for (let index = 0; index < 700; index++) events.add("config", null, {});
+  for (let index = 0; index < 2_000; index++) events.add("limit", "acme", {});
+  const seen: string[] = [];
+  events.subscribe(0, ({ id, kind }) => void seen.push(`${kind} ${id}`));
+  await settled();
+  const last = (kind: string) => seen.filter((one) => one.startsWith(kind)).at(-1);
+  assertEquals([seen.length, seen[0]], [1_000, "config 201"]);
+  assertEquals([seen[500], last("config"), last("limit")], ["limit 2201", "config 700", "limit 2700"]);
+  for (let index = 0; index < 1_000; index++) events.add("config", null, {});
+  events.add("limit", "acme", {});
+  const later: string[] = [];
+  events.subscribe(0, ({ kind }) => void later.push(kind));
+  await settled();
+  assertEquals([later.length, later.filter((kind) => kind === "limit").length], [1_000, 1]);
+});
+
 Deno.test("events: ids of a later process are larger, so that nobody who comes back misses what is kept", async () => {
   const before = new Events(() => 1_000);
   const seen: number[] = [];

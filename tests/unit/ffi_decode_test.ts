@@ -5,10 +5,11 @@ import { CODES, CONSTANTS, REASONS } from "../../src/ffi/constants.ts";
 import {
   decodeEndpointStats,
   decodeListenerStats,
-  decodeLog,
+  decodeSourceStats,
   decodeStatus,
   decodeTenantStats,
 } from "../../src/ffi/decode.ts";
+import { decodeLog } from "../../src/ffi/decode_log.ts";
 import { RECORDS } from "../../src/ffi/layout.ts";
 import { Records } from "../../src/ffi/record.ts";
 
@@ -133,14 +134,15 @@ describe("decodeLog", () => {
 
   it("reads notices, and skips kinds that it does not know", () => {
     const { size, fields } = RECORDS.log_notice;
-    const notice = (kind: number, what: number) => {
+    const notice = (kind: number, what: number, value = 24, tenant = 0) => {
       const records = Records.ofSize(size);
       records.put(0, RECORDS.log_header.fields.size, size);
       records.put(0, RECORDS.log_header.fields.kind, kind);
       records.put(0, RECORDS.log_header.fields.worker, 3);
       records.put(0, fields.time_ms, ACCEPTED_MS);
       records.put(0, fields.notice, what);
-      records.put(0, fields.value, 24);
+      records.put(0, fields.value, value);
+      records.put(0, fields.tenant, tenant);
       return records.bytes;
     };
     const known = { kind: "notice", worker: 3, timeMs: ACCEPTED_MS, tenant: null } as const;
@@ -148,6 +150,11 @@ describe("decodeLog", () => {
       decode(notice(77, 1), notice(CONSTANTS.LOG_NOTICE, 1), notice(CONSTANTS.LOG_NOTICE, 2), notice(3, 77)),
       [{ ...known, notice: "accept_paused", errno: 24 }, { ...known, notice: "accept_resumed", pausedUs: 24 }],
     );
+    const refusing = (reason: number) => notice(CONSTANTS.LOG_NOTICE, CONSTANTS.NOTICE_REFUSING, reason, 1);
+    assertEquals(decode(refusing(REASONS.indexOf("source_rate")), refusing(99)), [
+      { ...known, tenant: "acme", notice: "refusing", reason: "source_rate" },
+      { ...known, tenant: "acme", notice: "refusing", reason: null },
+    ]);
   });
 
   it("refuses sizes that would lead it astray", () => {
@@ -175,9 +182,38 @@ describe("statistics", () => {
     const stats = decodeTenantStats(records, at, nameOf);
     assertEquals([stats.tenant, stats.sessionsTotal, stats.bytesDown], ["acme", 10, 2 ** 40]);
     assertEquals([...stats.refused], [["tenant_connections", 4]]);
+    assertEquals([...stats.dryRefused], []);
     assertEquals([...stats.closed], [["--", 6], ["PR", 4]]);
     assertEquals(stats.connectBuckets, Array(CONSTANTS.BUCKET_COUNT).fill(0));
     assertEquals(stats.sessionBuckets, [...Array(19).fill(0), 3]);
+  });
+
+  it("reads what is queued, held back and left in the buckets; nothing is left of no limit", () => {
+    const { size, fields } = RECORDS.tenant_stats;
+    const records = Records.ofSize(size);
+    const numbers = { queue_length: 1, throttled_us_up: 2, throttled_us_down: 3, session_tokens: 4, up_tokens: 5 };
+    for (const [key, value] of Object.entries(numbers)) records.put(0, fields[key as keyof typeof fields], value);
+    records.bytes.set(NEVER, fields.down_tokens.offset);
+    const view = new DataView(records.bytes.buffer);
+    view.setBigUint64(fields.dry_refused.offset + REASONS.indexOf("denied") * 8, 6n, true);
+    const { queueLength, throttledUsUp, throttledUsDown, ...stats } = decodeTenantStats(records, 0, nameOf);
+    assertEquals([queueLength, throttledUsUp, throttledUsDown], [1, 2, 3]);
+    assertEquals([stats.sessionTokens, stats.upTokens, stats.downTokens], [4, 5, null]);
+    assertEquals([[...stats.dryRefused], [...stats.refused]], [[["denied", 6]], []]);
+  });
+
+  it("reads sources", () => {
+    const { size, fields } = RECORDS.source_stats;
+    const records = Records.ofSize(size * 2);
+    records.bytes.set([203, 0, 113, 0], fields.ip.offset);
+    records.put(0, fields.family, CONSTANTS.FAMILY_IPV4);
+    records.put(0, fields.sessions, 7);
+    records.bytes.set([0x20, 1, 0x0d, 0xb8], size + fields.ip.offset);
+    records.put(size, fields.family, CONSTANTS.FAMILY_IPV6);
+    assertEquals([0, size].map((at) => decodeSourceStats(records, at)), [
+      { family: "ipv4", ip: "203.0.113.0", sessions: 7 },
+      { family: "ipv6", ip: "2001:db8::", sessions: 0 },
+    ]);
   });
 
   it("reads the address that a listener has", () => {

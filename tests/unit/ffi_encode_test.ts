@@ -7,7 +7,7 @@ import { encodeChange } from "../../src/ffi/encode.ts";
 import { IdRegistry } from "../../src/ffi/ids.ts";
 import { RECORDS } from "../../src/ffi/layout.ts";
 import { Records } from "../../src/ffi/record.ts";
-import { endpoint, ipv4, listener, PROCESS, tenant } from "./ffi_fixture.ts";
+import { endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "./ffi_fixture.ts";
 
 type Name = keyof typeof RECORDS;
 
@@ -38,6 +38,22 @@ class Blob {
     const at = offset + index * record_size + start;
     const integers = Object.entries(RECORDS[name].fields).filter(([, field]) => field.kind !== "bytes");
     return Object.fromEntries(integers.map(([key, field]) => [key, this.records.number(at, field)]));
+  }
+
+  /** The limits of a tenant; a bucket is its rate (null: unlimited) and its burst. */
+  limits(index: number): Record<string, unknown> {
+    const { offset, record_size } = this.table(CONSTANTS.TABLE_TENANT);
+    const at = offset + index * record_size + RECORDS.tenant_record.fields.limits.offset;
+    const { rate, burst } = RECORDS.bucket.fields;
+    return Object.fromEntries(
+      Object.entries(RECORDS.limits.fields).map(([key, field]) => [
+        key,
+        field.kind !== "bytes" ? this.records.number(at, field) : [
+          this.records.numberOrNever(at + field.offset, rate),
+          this.records.number(at + field.offset, burst),
+        ],
+      ]),
+    );
   }
 
   address(table: number, index: number, name: "listener_record" | "endpoint_record") {
@@ -72,7 +88,7 @@ describe("encodeChange", () => {
     assertEquals(blob.header("generation"), 1);
     assertEquals(blob.header("total_size"), blob.records.bytes.length);
     const tables = Array.from({ length: CONSTANTS.TABLE_COUNT }, (_, index) => blob.table(index));
-    assertEquals(tables.map((table) => table.count), [1, 2, 0, 2, 2, 2, 0]);
+    assertEquals(tables.map((table) => table.count), [1, 2, 0, 2, 2, 2, 0, 0]);
     let end: number = RECORDS.blob_header.size;
     for (const { offset, count, record_size } of tables) {
       assertEquals(offset, end);
@@ -102,7 +118,6 @@ describe("encodeChange", () => {
   it("writes every value of a tenant", () => {
     const blob = new Blob(upsert(tenant("acme", {
       enabled: false,
-      limits: { maxConnections: 0, onLimit: "reset" },
       timeouts: {
         connectMs: 1,
         firstByteMs: 2,
@@ -118,8 +133,6 @@ describe("encodeChange", () => {
     assertEquals(blob.record(CONSTANTS.TABLE_TENANT, 0, "tenant_record"), {
       id: 4,
       flags: 0,
-      max_connections: 0,
-      on_limit: CONSTANTS.ON_LIMIT_RESET,
       connect_ms: 1,
       first_byte_ms: 2,
       idle_ms: 5_000_000_000,
@@ -137,7 +150,101 @@ describe("encodeChange", () => {
       listener_count: 1,
       first_backend: 0,
       backend_count: 1,
+      first_prefix: 0,
+      allow_count: 0,
+      deny_count: 0,
+      reserved0: 0,
     });
+  });
+
+  it("writes every limit of a tenant", () => {
+    const blob = new Blob(upsert(tenant("acme", {
+      limits: {
+        maxConnections: 0,
+        connectionRate: { ratePer1000s: 200_000, burst: 400 },
+        bandwidth: { up: { ratePer1000s: CONSTANTS.RATE_MAX, burst: CONSTANTS.BURST_MAX }, down: null },
+        perConnection: { up: { ratePer1000s: 3, burst: 4 }, down: { ratePer1000s: 0, burst: 0 } },
+        perSource: {
+          maxConnections: 50,
+          connectionRate: { ratePer1000s: 5, burst: 6 },
+          ipv4Bits: 24,
+          ipv6Bits: 48,
+        },
+        onLimit: "queue",
+        queue: { size: 7, timeoutMs: 5_000_000_000 },
+        dryRun: true,
+      },
+    })));
+    assertEquals(blob.limits(0), {
+      flags: CONSTANTS.LIMITS_DRY_RUN,
+      on_limit: CONSTANTS.ON_LIMIT_QUEUE,
+      max_connections: 0,
+      queue_size: 7,
+      queue_timeout_ms: 5_000_000_000,
+      session_rate: [200_000, 400],
+      up: [CONSTANTS.RATE_MAX, CONSTANTS.BURST_MAX],
+      down: [null, 0],
+      session_up: [3, 4],
+      session_down: [0, 0],
+      source_rate: [5, 6],
+      source_max_connections: 50,
+      source_ipv4_bits: 24,
+      source_ipv6_bits: 48,
+      reserved0: 0,
+    });
+  });
+
+  it("writes a limit that is not there as unlimited, and each way to refuse", () => {
+    const blob = new Blob(upsert(tenant("acme")));
+    const none = [null, 0];
+    assertEquals(blob.limits(0), {
+      flags: 0,
+      on_limit: CONSTANTS.ON_LIMIT_CLOSE,
+      max_connections: CONSTANTS.UNLIMITED32,
+      queue_size: 0,
+      queue_timeout_ms: 0,
+      session_rate: none,
+      up: none,
+      down: none,
+      session_up: none,
+      session_down: none,
+      source_rate: none,
+      source_max_connections: CONSTANTS.UNLIMITED32,
+      source_ipv4_bits: 32,
+      source_ipv6_bits: 64,
+      reserved0: 0,
+    });
+    const reset = new Blob(upsert(tenant("acme", { limits: { ...NO_LIMITS, onLimit: "reset" } })));
+    assertEquals(reset.limits(0)["on_limit"], CONSTANTS.ON_LIMIT_RESET);
+  });
+
+  it("gives each tenant consecutive prefixes, those allowed first; an empty allow list is one", () => {
+    const prefix = (ip: string, bits: number) => ({ family: ip.includes(":") ? "ipv6" : "ipv4", ip, bits } as const);
+    const one = { allow: [prefix("10.0.0.0", 8), prefix("fd00::", 8)], deny: [prefix("10.1.0.0", 16)] };
+    const blob = new Blob(upsert(
+      tenant("acme", { access: one }),
+      tenant("open"),
+      tenant("globex", { access: { allow: null, deny: [prefix("0.0.0.0", 0)] } }),
+      tenant("shut", { access: { allow: [], deny: [] } }),
+    ));
+    const tenants = [0, 1, 2, 3].map((index) => blob.record(CONSTANTS.TABLE_TENANT, index, "tenant_record"));
+    assertEquals(
+      tenants.map((row) => [row["flags"], row["first_prefix"], row["allow_count"], row["deny_count"]]),
+      [[3, 0, 2, 1], [1, 3, 0, 0], [1, 3, 0, 1], [3, 4, 0, 0]],
+    );
+    const { offset, count, record_size } = blob.table(CONSTANTS.TABLE_PREFIX);
+    assertEquals([count, record_size], [4, RECORDS.prefix_record.size]);
+    const rows = Array.from({ length: count }, (_, index) => {
+      const { family, bits } = blob.record(CONSTANTS.TABLE_PREFIX, index, "prefix_record");
+      const ip = [...blob.records.slice(offset + index * record_size, RECORDS.prefix_record.fields.ip)];
+      return [family, bits, ip];
+    });
+    assertEquals(rows, [
+      [CONSTANTS.FAMILY_IPV4, 8, [10, ...NO_IP.slice(1)]],
+      [CONSTANTS.FAMILY_IPV6, 8, [0xfd, ...NO_IP.slice(1)]],
+      [CONSTANTS.FAMILY_IPV4, 16, [10, 1, ...NO_IP.slice(2)]],
+      [CONSTANTS.FAMILY_IPV4, 0, NO_IP],
+    ]);
   });
 
   it("writes no keepalive as zeros, and the flag of an enabled tenant", () => {
@@ -154,6 +261,7 @@ describe("encodeChange", () => {
       id,
       balance: "least_connections" as const,
       attempts: 2,
+      slowStartMs: 0,
       endpoints: ports.map((port) => endpoint(`e${port}`, ipv4("10.0.0.1", port))),
     });
     const registry = new IdRegistry();
@@ -206,6 +314,7 @@ describe("encodeChange", () => {
         id: "pool",
         balance: "round_robin",
         attempts: 1,
+        slowStartMs: 0,
         endpoints: [endpoint("u", { family: "unix", path: "@hidden" })],
       }],
     })));
@@ -221,7 +330,7 @@ describe("encodeChange", () => {
     const endpoints = states.map((state) =>
       endpoint(state, ipv4("10.0.0.1", 1), { weight: 7, maxConnections: 9, state })
     );
-    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, endpoints }];
+    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, slowStartMs: 0, endpoints }];
     const blob = new Blob(upsert(tenant("acme", { backends })));
     const numbers = [CONSTANTS.ENDPOINT_READY, CONSTANTS.ENDPOINT_DRAIN, CONSTANTS.ENDPOINT_MAINTENANCE];
     for (const [index, number] of numbers.entries()) {
@@ -245,7 +354,7 @@ describe("encodeChange", () => {
     const encode = (what: PlanChange) => () => encodeChange(what, 1, new IdRegistry());
     assertThrows(encode({ upserts: [], removals: ["nobody"] }), TypeError, "tenant nobody");
     assertThrows(encode(change({ backends: [] })), TypeError, "backend pool of listener in");
-    const limits = (maxConnections: number) => change({ limits: { maxConnections, onLimit: "close" } });
+    const limits = (maxConnections: number) => change({ limits: { ...NO_LIMITS, maxConnections } });
     assertThrows(encode(limits(2 ** 32)), RangeError, "current value is 4294967296");
     assertThrows(encode(limits(-1)), RangeError, "current value is -1");
     assertThrows(encode(limits(1.5)), RangeError, "current value is 1.5");
@@ -270,6 +379,10 @@ describe("encodeChange", () => {
       endpoint: "a",
       address: "127.0.0.1:9",
     });
+    const access = { allow: null, deny: [{ family: "ipv4", ip: "10.0.0.0", bits: 8 }] } as const;
+    const denied = encodeChange(upsert(tenant("old"), tenant("globex", { access })), 3, new IdRegistry());
+    assertEquals(denied.describe(CONSTANTS.TABLE_PREFIX, 0), { tenant: "globex" });
+    assertEquals(denied.describe(CONSTANTS.TABLE_PREFIX, 1), {});
     assertEquals(draft.describe(0xffff_ffff, 0xffff_ffff), {});
     assertEquals(draft.describe(CONSTANTS.TABLE_LISTENER, 9), {});
   });

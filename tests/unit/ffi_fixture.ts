@@ -1,11 +1,23 @@
 /** Plans for the tests of the wall: whole, small, with one thing changed. */
-import type { Address, EndpointPlan, ListenerPlan, ProcessPlan, TenantPlan } from "../../src/config/mod.ts";
+import type { Address, EndpointPlan, LimitsPlan, ListenerPlan, ProcessPlan, TenantPlan } from "../../src/config/mod.ts";
 
 export const PROCESS: ProcessPlan = {
   maxConnections: 100,
   accessLog: true,
   accessSamplePpm: 250_000,
   accessProgressMs: 60_000,
+};
+
+/** Limits of a tenant that has none. */
+export const NO_LIMITS: LimitsPlan = {
+  maxConnections: null,
+  connectionRate: null,
+  bandwidth: { up: null, down: null },
+  perConnection: { up: null, down: null },
+  perSource: { maxConnections: null, connectionRate: null, ipv4Bits: 32, ipv6Bits: 64 },
+  onLimit: "close",
+  queue: null,
+  dryRun: false,
 };
 
 export function ipv4(ip: string, port: number): Address {
@@ -17,14 +29,15 @@ export function listener(id: string, address: Address, backend = "pool", portLas
 }
 
 export function endpoint(id: string, address: Address, parts: Partial<EndpointPlan> = {}): EndpointPlan {
-  return { id, weight: 100, maxConnections: null, state: "ready", address, ...parts };
+  return { id, weight: 100, maxConnections: null, state: "ready", tier: 0, address, ...parts };
 }
 
 export function tenant(id: string, parts: Partial<TenantPlan> = {}): TenantPlan {
   return {
     id,
     enabled: true,
-    limits: { maxConnections: null, onLimit: "close" },
+    limits: NO_LIMITS,
+    access: { allow: null, deny: [] },
     timeouts: {
       connectMs: 5_000,
       firstByteMs: 0,
@@ -41,6 +54,7 @@ export function tenant(id: string, parts: Partial<TenantPlan> = {}): TenantPlan 
       id: "pool",
       balance: "round_robin",
       attempts: 3,
+      slowStartMs: 0,
       endpoints: [endpoint("a", ipv4("127.0.0.1", 9))],
     }],
     ...parts,

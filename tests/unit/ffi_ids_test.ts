@@ -15,7 +15,7 @@ function apply(registry: IdRegistry, ...plans: TenantPlan[]): TenantIds {
 
 function withEndpoints(...ports: number[]): TenantPlan {
   const endpoints = ports.map((port) => endpoint("db", ipv4("10.0.0.1", port)));
-  return tenant("acme", { backends: [{ id: "pool", balance: "round_robin", attempts: 1, endpoints }] });
+  return tenant("acme", { backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }] });
 }
 
 describe("IdRegistry", () => {

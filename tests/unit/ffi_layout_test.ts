@@ -25,9 +25,18 @@ describe("layout", () => {
     assertEquals(CODES.length, CONSTANTS.CODE_COUNT);
     assertEquals(BUCKET_BOUNDS_US.length + 1, CONSTANTS.BUCKET_COUNT);
     assertEquals(fields.refused.size, REASONS.length * 8);
+    assertEquals(fields.dry_refused.size, REASONS.length * 8);
     assertEquals(fields.closed.size, CODES.length * 8);
     assertEquals(fields.connect_bucket.size, CONSTANTS.BUCKET_COUNT * 8);
     assertEquals(new Set(CODES).size, CODES.length);
+  });
+
+  it("has records inside others as large as they are", () => {
+    assertEquals(RECORDS.tenant_record.fields.limits.size, RECORDS.limits.size);
+    for (const [name, field] of Object.entries<Field>(RECORDS.limits.fields)) {
+      if (field.kind === "bytes") assertEquals(field.size, RECORDS.bucket.size, name);
+    }
+    assertEquals(RECORDS.blob_header.fields.tables.size, CONSTANTS.TABLE_COUNT * RECORDS.table.size);
   });
 });
 

@@ -133,7 +133,9 @@ describe("IdRegistry.find", () => {
     const registry = new IdRegistry();
     const apply = (...ports: number[]) => {
       const endpoints = ports.map((port) => endpoint("db", ipv4("10.0.0.1", port)));
-      const plan = tenant("acme", { backends: [{ id: "pool", balance: "round_robin", attempts: 1, endpoints }] });
+      const plan = tenant("acme", {
+        backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
+      });
       registry.commit(new Map([["acme", registry.assign(plan)]]), []);
     };
     apply(1, 2);
@@ -164,6 +166,8 @@ describe("decodeLiveSession", () => {
       [live.tenant, live.bytesUp, live.state, live.drainInMs, live.code, live.reason, live.progress],
       ["acme", 5, "connecting", 250, null, null, true],
     );
+    records.put(at, layout.fields.state, CONSTANTS.SESSION_QUEUED);
+    assertEquals(decodeLiveSession(records, at, () => null).state, "queued");
     records.bytes.fill(0xff, at + layout.fields.drain_in_ms.offset, at + layout.size);
     assertEquals(decodeLiveSession(records, at, () => null).drainInMs, null);
   });

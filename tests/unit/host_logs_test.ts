@@ -33,6 +33,7 @@ class Bench {
   readonly out: string[] = [];
   readonly stdout = new HeldStream();
   readonly records: LogRecord[] = [];
+  readonly refusing: string[] = [];
   unread = 0;
   nowMs = 0;
   /** Ends of the waits of the watcher, which are the long ones. */
@@ -46,6 +47,7 @@ class Bench {
       },
       log: createLog({ level: "info", format: "json", write: (line) => this.log.push(line) }),
       sinkDeps: (onError) => ({ ...systemSinkDeps(onError), stdout: this.stdout }),
+      onRefusing: (tenant) => this.refusing.push(tenant),
       out: (text) => this.out.push(text),
       now: () => this.nowMs,
       // The pump sleeps until the end: these tests see what the end takes.
@@ -172,5 +174,15 @@ describe("Logs", () => {
       { level: "warn", worker: 1, errno: "EMFILE", paused_ms: undefined },
       { level: "info", worker: 1, errno: undefined, paused_ms: 2.5 },
     ]);
+  });
+
+  it("passes on whose sessions are refused, each time, and says nothing of it itself", async () => {
+    const bench = new Bench();
+    const notice = { kind: "notice", worker: 0, timeMs: 0, notice: "refusing", reason: "tenant_rate" } as const;
+    {
+      await using _ = await bench.open(await configWith("{ format: json }"));
+      bench.records.push({ ...notice, tenant: "acme" }, { ...notice, tenant: null }, { ...notice, tenant: "acme" });
+    }
+    assertEquals([bench.refusing, bench.lines()], [["acme", "acme"], []]);
   });
 });

@@ -32,6 +32,7 @@ describe("collectMetrics", () => {
       "sessions_refused_total{tenant=acme,reason=tenant_connections}": 1,
       "sessions_refused_total{tenant=globex,reason=no_endpoint}": 2,
       "sessions_refused_total{tenant=globex,reason=tenant_connections}": 4,
+      "sessions_dry_run_refused_total{tenant=globex,reason=tenant_connections}": 3,
       "sessions_closed_total{tenant=acme,code=--}": 5,
       "sessions_closed_total{tenant=acme,code=PR}": 1,
       "sessions_closed_total{tenant=globex,code=--}": 3,
@@ -42,6 +43,11 @@ describe("collectMetrics", () => {
       "connect_duration_seconds{tenant=acme}": [{ 0: 1, 2: 3 }, 0.0015],
       "connect_duration_seconds{tenant=globex}": [{ 2: 1 }, 0.0005],
       "session_duration_seconds{tenant=acme}": [{ 12: 5, 19: 1 }, 2.5],
+      "throttled_seconds_total{tenant=acme,direction=up}": 1.5,
+      "throttled_seconds_total{tenant=acme,direction=down}": 0.00025,
+      "throttled_seconds_total{tenant=globex,direction=down}": 0.5,
+      "queue_length{tenant=acme}": 1,
+      "queue_length{tenant=globex}": 0,
       "retries_total{tenant=acme}": 3,
       "retries_total{tenant=globex}": 0,
       "endpoint_up{tenant=acme,backend=pool,endpoint=a}": 1,
@@ -73,7 +79,7 @@ describe("collectMetrics", () => {
       const families = collectMetrics(sources({ perTenant }), { tenant: "globex" });
       const keys = Object.keys(valuesOf(families));
       assertEquals(keys.filter((key) => !key.includes("tenant=globex")), []);
-      assertEquals(keys.length, 12);
+      assertEquals(keys.length, 15);
     }
     assertEquals(collectMetrics(sources(), { tenant: "nobody" }), []);
     assertEquals(collectMetrics(sources(), { tenant: "glob" }), []);
@@ -100,6 +106,8 @@ describe("collectMetrics", () => {
       "sessions_refused_total{reason=no_endpoint}": 2,
       "sessions_closed_total{code=--}": 8,
       "bytes_total{direction=up}": 1010,
+      "throttled_seconds_total{direction=down}": 0.50025,
+      "queue_length{}": 1,
       "connect_duration_seconds{}": [{ 0: 1, 2: 4 }, 0.002],
       "endpoint_up{}": 2,
       "endpoint_connect_failures_total{}": 8,

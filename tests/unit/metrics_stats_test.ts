@@ -13,8 +13,16 @@ describe("statsView", () => {
     assertEquals([at, process, tenants.length], ["2026-01-31T12:00:00.000Z", null, 1]);
     assertEquals(tenants[0], {
       tenant: "acme",
-      sessions: { total: 9, active: 2, refused: { tenant_connections: 1 }, closed: { "--": 5, "PR": 1 } },
+      sessions: {
+        total: 9,
+        active: 2,
+        queued: 1,
+        refused: { tenant_connections: 1 },
+        dry_run_refused: {},
+        closed: { "--": 5, "PR": 1 },
+      },
       bytes: { up: 1000, down: 2000, buffered: 64 },
+      throttled: { up_ms: 1500, down_ms: 0.25 },
       retries: 3,
       connect: { count: 4, mean_ms: 0.375, p50_ms: 0.333, p99_ms: 0.497 },
       session: { count: 6, mean_ms: 416.667, p50_ms: 800, p99_ms: 3_600_000 },
@@ -46,6 +54,7 @@ describe("statsView", () => {
   it("tells all tenants and the process", () => {
     const { process, tenants } = statsView(sources(), AT_MS);
     assertEquals(tenants.map(({ tenant }) => tenant), ["acme", "globex"]);
+    assertEquals(tenants[1]?.sessions.dry_run_refused, { tenant_connections: 3 });
     assertEquals(tenants[1]?.session, { count: 0, mean_ms: null, p50_ms: null, p99_ms: null });
     assertEquals(tenants[1]?.endpoints.map(({ id, connect_failures }) => [id, connect_failures]), [["a", 7]]);
     assertEquals(process, {
