@@ -49,7 +49,8 @@ usage: deno task bench [options]
   --add NAME=COMMAND  a further Sluice, such as an older build; may be given several times
 `;
 
-const SLUICE_COMMAND = `${Deno.execPath()} run --quiet --no-prompt -P=sluice main.ts serve --config {config}`;
+/** How Sluice is run from this folder. */
+export const SLUICE_COMMAND = `${Deno.execPath()} run --quiet --no-prompt -P=sluice main.ts serve --config {config}`;
 
 /** Reads the arguments. Throws a RangeError that says which value is wrong. */
 export function readArgs(args: readonly string[]): Plan | "help" {

@@ -48,6 +48,8 @@ export interface BackendCount {
   readonly bytes_in: number;
   readonly bytes_out: number;
   readonly connections: number;
+  /** Of the service `hold`: the most at once. */
+  readonly most_held: number;
 }
 
 /** Where processes run. */

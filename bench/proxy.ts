@@ -5,6 +5,7 @@
  */
 import type { Contestant } from "./contestants.ts";
 import { type Place, placed } from "./load.ts";
+import { freePort } from "./ports.ts";
 
 const START_PATIENCE_MS = 20_000;
 const STOP_PATIENCE_MS = 5_000;
@@ -38,7 +39,13 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Starts a contestant in front of a port; it accepts connections when this returns. */
-  static async start(contestant: Contestant, place: Place, parentDir: string, backend: number): Promise<Proxy> {
+  static async start(
+    contestant: Contestant,
+    place: Place,
+    parentDir: string,
+    backend: number,
+    patienceMs: number = START_PATIENCE_MS,
+  ): Promise<Proxy> {
     const dir = await Deno.makeTempDir({ dir: parentDir, prefix: `${contestant.name}-` });
     const sessions = Math.floor((place.nofile - SPARE_DESCRIPTORS) / 2);
     const job = { listen: freePort(), backend, dir, sessions };
@@ -57,7 +64,7 @@ export class Proxy implements AsyncDisposable {
     }).spawn();
     const proxy = new Proxy(child, job.listen);
     try {
-      await proxy.#untilReady();
+      await proxy.#untilReady(patienceMs);
     } catch (error) {
       await proxy[Symbol.asyncDispose]();
       const said = (await Deno.readTextFile(output)).trim().split("\n").slice(-5).join("\n");
@@ -68,8 +75,8 @@ export class Proxy implements AsyncDisposable {
     return proxy;
   }
 
-  async #untilReady(): Promise<void> {
-    const deadline = performance.now() + START_PATIENCE_MS;
+  async #untilReady(patienceMs: number): Promise<void> {
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       try {
         (await Deno.connect({ hostname: "127.0.0.1", port: this.port })).close();
@@ -90,12 +97,6 @@ export class Proxy implements AsyncDisposable {
     await this.#child.status;
     clearTimeout(timer);
   }
-}
-
-/** A port that nobody has at this moment. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function pause(ms: number): Promise<void> {

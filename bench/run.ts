@@ -13,6 +13,7 @@ import { type Bench, Stage } from "./measure.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
 import { ContestantError } from "./proxy.ts";
 import { type RowResult, runRounds } from "./rounds.ts";
+import { withSignals } from "./signals.ts";
 import { countSyscalls, type SyscallCounts, syscallTable } from "./syscalls.ts";
 import { ratioTable, rowTable, type TableInput, twinName, twinTable } from "./table.ts";
 
@@ -59,25 +60,6 @@ async function runIn(dir: string, plan: Plan): Promise<boolean> {
   });
   if (plan.save) await save(results);
   return done;
-}
-
-/** Runs until the end, or until SIGINT or SIGTERM lets the run in hand be the last; processes and settings are put back. */
-async function withSignals(work: (stop: AbortSignal) => Promise<boolean>): Promise<boolean> {
-  const controller = new AbortController();
-  const onSignal = () => controller.abort();
-  Deno.addSignalListener("SIGINT", onSignal);
-  Deno.addSignalListener("SIGTERM", onSignal);
-  try {
-    return await work(controller.signal);
-  } catch (error) {
-    // The signal may have reached the processes of the run as well: how it ended tells nothing.
-    if (!controller.signal.aborted) throw error;
-    console.error("Stopped.");
-    return false;
-  } finally {
-    Deno.removeSignalListener("SIGINT", onSignal);
-    Deno.removeSignalListener("SIGTERM", onSignal);
-  }
 }
 
 async function measureRows(bench: Bench, plan: Plan, results: Results, stop: AbortSignal): Promise<boolean> {

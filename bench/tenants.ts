@@ -7,6 +7,7 @@
 import { runCommand } from "./command.ts";
 import { Backend, buildLoad, type LoadReport, type Place, runLoad } from "./load.ts";
 import { describeMachine, type Machine, takeTurn } from "./machine.ts";
+import { freePort, freePorts } from "./ports.ts";
 import { ContestantError } from "./proxy.ts";
 import { median, quantile } from "./statistics.ts";
 import { table } from "./table.ts";
@@ -15,8 +16,6 @@ import type { Fleet, TenantsContestant } from "./tenants_contestants.ts";
 import { Endpoint, type Footprint, RunningFleet, writeFiles } from "./tenants_running.ts";
 
 const RESULTS = new URL("./results/", import.meta.url);
-/** Below the ports that the kernel gives to clients. */
-const FIRST_PORTS = [10_000, 20_000, 12_000, 14_000, 16_000, 18_000];
 const MESSAGE_BYTES = 64;
 const MESSAGES_PER_S = 1000;
 const TRAFFIC_SECONDS = 2;
@@ -133,27 +132,6 @@ async function trafficWhile(stage: Stage, port: number, work: () => Promise<void
     p99Ms: median(ms("p99")),
     longestMs: Math.max(...ms("max")),
   };
-}
-
-/** The first of so many ports in a row that nobody has at this moment. */
-function freePorts(count: number): number {
-  for (const first of FIRST_PORTS) {
-    const held: Deno.Listener[] = [];
-    try {
-      for (let port = first; port < first + count; port++) held.push(Deno.listen({ hostname: "127.0.0.1", port }));
-      return first;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    } finally {
-      for (const listener of held) listener.close();
-    }
-  }
-  throw new Error(`Cannot measure: ${count} ports in a row must be free on 127.0.0.1: they are not`);
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function tables(results: ReadonlyMap<string, Result>): string[] {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backend_bulk.h"
+#include "backend_hold.h"
 #include "clock.h"
 #include "fail.h"
 #include "net.h"
@@ -33,6 +34,7 @@ struct backend {
     size_t request_size;
     struct backend_count count;
     struct bulk_backend bulk;
+    struct hold_backend hold;
     struct watcher input;
     bool ended;
 };
@@ -122,16 +124,25 @@ static void on_accept_carrier(struct service *service, int fd)
     bulk_backend_accept(&service->backend->bulk, fd);
 }
 
+static void on_accept_held(struct service *service, int fd)
+{
+    service->backend->count.connections++;
+    hold_backend_accept(&service->backend->hold, fd, clock_now_ns());
+}
+
 static void on_accept_count(struct service *service, int fd)
 {
     struct backend_count *count = &service->backend->count;
-    char line[160];
+    struct hold_backend *hold = &service->backend->hold;
+    char line[200];
     int length = snprintf(line, sizeof(line),
-                          "{\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"connections\":%" PRIu64 "}\n",
-                          count->bytes_in, count->bytes_out, count->connections);
+                          "{\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"connections\":%" PRIu64
+                          ",\"most_held\":%" PRIu64 "}\n",
+                          count->bytes_in, count->bytes_out, count->connections, hold->most_open);
     (void)send(fd, line, (size_t)length, MSG_NOSIGNAL);
     close(fd);
     *count = (struct backend_count){0};
+    hold->most_open = hold->open;
 }
 
 static void on_listener_event(struct watcher *watcher, uint32_t events)
@@ -164,26 +175,37 @@ static void on_input_event(struct watcher *watcher, uint32_t events)
 static void open_service(struct service *service, struct backend *backend)
 {
     service->backend = backend;
+    service->port = 0;
     service->watcher = (struct watcher){.fd = net_listen(&service->port), .on_event = on_listener_event};
     loop_watch(backend->loop, &service->watcher, EPOLLIN);
 }
 
+static void turn(struct backend *backend)
+{
+    uint64_t bulk_due_ns = bulk_backend_push(&backend->bulk, clock_now_ns());
+    uint64_t hold_due_ns = hold_backend_release(&backend->hold, clock_now_ns());
+    loop_turn(backend->loop, bulk_due_ns < hold_due_ns ? bulk_due_ns : hold_due_ns);
+}
+
 void backend_run(struct loop *loop, size_t request_size)
 {
-    struct backend backend = {.loop = loop, .request_size = request_size};
+    struct backend backend = {.loop = loop, .request_size = request_size, .hold.request_size = request_size};
     struct service reply = {.on_accept = on_accept_visitor};
     struct service once = {.on_accept = on_accept_visitor, .closes_first = true};
     struct service bulk = {.on_accept = on_accept_carrier};
+    struct service hold = {.on_accept = on_accept_held};
     struct service count = {.on_accept = on_accept_count};
     bulk_backend_open(&backend.bulk, loop, &backend.count);
     open_service(&reply, &backend);
     open_service(&once, &backend);
     open_service(&bulk, &backend);
+    open_service(&hold, &backend);
     open_service(&count, &backend);
     backend.input = (struct watcher){.fd = STDIN_FILENO, .on_event = on_input_event};
     loop_watch(loop, &backend.input, EPOLLIN);
-    printf("{\"reply\":%u,\"once\":%u,\"bulk\":%u,\"count\":%u}\n", reply.port, once.port, bulk.port, count.port);
+    printf("{\"reply\":%u,\"once\":%u,\"bulk\":%u,\"hold\":%u,\"count\":%u}\n", reply.port, once.port, bulk.port,
+           hold.port, count.port);
     fflush(stdout);
     while (!backend.ended)
-        loop_turn(loop, bulk_backend_push(&backend.bulk, clock_now_ns()));
+        turn(&backend);
 }

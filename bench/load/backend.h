@@ -13,7 +13,8 @@
  *   reply   answers each request of request_size bytes with the same bytes, until the client ends
  *   once    does so for one request, then closes first
  *   bulk    flow.h
- *   count   answers {"bytes_in","bytes_out","connections"} since the last time, and closes
+ *   hold    backend_hold.h
+ *   count   answers {"bytes_in","bytes_out","connections","most_held"} since the last time, and closes
  */
 void backend_run(struct loop *loop, size_t request_size);
 

@@ -70,8 +70,7 @@ static bool begin(struct carrier *carrier)
         return true;
     }
     carrier->state = CARRIER_SOURCE;
-    carrier->source = (struct flow_source){
-        .total_bytes = header->total_bytes, .rate_bytes_per_s = header->rate_bytes_per_s, .start_ns = clock_now_ns()};
+    carrier->source = flow_source_of(header, clock_now_ns());
     carrier->next = carrier->bulk->sources;
     carrier->bulk->sources = carrier;
     carrier->listed = true;
@@ -96,6 +95,8 @@ static bool read_bytes(struct carrier *carrier)
     uint64_t before = carrier->sink.received_bytes;
     enum flow_state state = flow_receive(&carrier->sink, carrier->watcher.fd);
     carrier->bulk->count->bytes_in += carrier->sink.received_bytes - before;
+    if (carrier->bulk->on_bytes != NULL)
+        carrier->bulk->on_bytes(carrier->bulk, carrier->header.number, carrier->sink.received_bytes - before);
     if (state != FLOW_DONE)
         return state == FLOW_MORE;
     struct flow_receipt receipt = {.received_bytes = carrier->sink.received_bytes, .intact = !carrier->sink.damaged};

@@ -21,6 +21,8 @@ struct bulk_backend {
     struct loop *loop;
     struct backend_count *count;
     struct carrier *sources; /* those that send, for the pace */
+    /* NULL, or told what a sink received, by its header's number. */
+    void (*on_bytes)(struct bulk_backend *bulk, uint64_t number, uint64_t bytes);
 };
 
 void bulk_backend_open(struct bulk_backend *bulk, struct loop *loop, struct backend_count *count);

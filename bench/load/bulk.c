@@ -6,7 +6,6 @@
 #include "bulk.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,11 +14,9 @@
 #include "clock.h"
 #include "fail.h"
 #include "flow.h"
-#include "net.h"
 
 /* A transfer on which nothing moves for so long has failed. */
 #define PATIENCE_NS (5 * NS_PER_S)
-#define CONNECT_PATIENCE_MS 5000
 
 struct transfer {
     struct watcher watcher; /* fd -1: done or failed */
@@ -95,23 +92,9 @@ static void on_event(struct watcher *watcher, uint32_t events)
         pull(transfer);
 }
 
-/* Connects and sends the header. Waits: there are few transfers, and none of them has begun. */
-static int open_transfer(const struct flow_header *header, uint16_t port)
-{
-    int fd = net_connect(port);
-    if (fd < 0)
-        return fd;
-    struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    if (poll(&writable, 1, CONNECT_PATIENCE_MS) == 1 &&
-        send(fd, header, sizeof(*header), MSG_NOSIGNAL) == (ssize_t)sizeof(*header))
-        return fd;
-    close(fd);
-    return -ECONNABORTED;
-}
-
 static void start(struct transfer *transfer, struct loop *loop, uint16_t port)
 {
-    int fd = open_transfer(&transfer->header, port);
+    int fd = flow_open(&transfer->header, port);
     transfer->watcher = (struct watcher){.fd = fd < 0 ? -1 : fd, .on_event = on_event};
     if (fd < 0) {
         transfer->tally->failed_connect++;
@@ -128,10 +111,10 @@ static struct transfer make_transfer(const struct options *options, uint64_t byt
         .tally = tally,
         .direction = options->mode == MODE_UP ? FLOW_UP : FLOW_DOWN,
         .header = {.magic = FLOW_MAGIC, .total_bytes = bytes, .rate_bytes_per_s = rate},
-        .source = {.total_bytes = bytes, .rate_bytes_per_s = rate, .start_ns = clock_now_ns()},
         .sink = {.total_bytes = bytes},
     };
     transfer.header.direction = transfer.direction;
+    transfer.source = flow_source_of(&transfer.header, clock_now_ns());
     return transfer;
 }
 

@@ -243,7 +243,7 @@ static void run(struct exchange_client *client, uint64_t count, double rate_per_
             progress = tally->done;
             give_up_ns = now_ns + PATIENCE_NS;
         }
-        if (now_ns > give_up_ns || tally_failed(tally) > count / 10 + 10) {
+        if (now_ns > give_up_ns || (!client->options->storm && tally_failed(tally) > count / 10 + 10)) {
             give_up(client, schedule.remaining);
             return;
         }

@@ -22,6 +22,9 @@ struct flow_header {
     uint64_t direction;
     uint64_t total_bytes;
     uint64_t rate_bytes_per_s; /* of the source; 0: as fast as the socket takes it */
+    uint64_t number;           /* of the client's choice */
+    uint64_t silent_from;      /* the source falls silent after so many bytes; 0: it does not */
+    uint64_t silent_ns;        /* for so long */
 };
 
 /* What the backend answers once it has all that was announced. */
@@ -35,7 +38,10 @@ struct flow_source {
     uint64_t total_bytes;
     uint64_t rate_bytes_per_s;
     uint64_t start_ns;
-    bool blocked; /* the socket is full; its owner clears it on EPOLLOUT */
+    uint64_t silent_from;
+    uint64_t silent_ns;
+    uint64_t silent_until_ns; /* 0: it has not fallen silent yet */
+    bool blocked;             /* the socket is full; its owner clears it on EPOLLOUT */
 };
 
 struct flow_sink {
@@ -50,6 +56,13 @@ enum flow_state {
     FLOW_DONE,
     FLOW_BROKEN, /* an error, or an end before the last byte */
 };
+
+/* Connects and sends the header. Waits for the connection: nothing else may have begun. Returns the descriptor or
+ * -errno. */
+int flow_open(const struct flow_header *header, uint16_t port);
+
+/* The source that a header asks for. */
+struct flow_source flow_source_of(const struct flow_header *header, uint64_t now_ns);
 
 /* Sends what is due and what the socket takes. */
 enum flow_state flow_send(struct flow_source *source, int fd, uint64_t now_ns);

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "bulk.h"
 #include "exchange.h"
+#include "gauge.h"
 #include "idle.h"
 #include "loop.h"
 #include "options.h"
@@ -59,6 +60,9 @@ int main(int argc, char **argv)
         return 0;
     case MODE_IDLE:
         return idle_run(&loop, &options);
+    case MODE_GAUGE_UP:
+    case MODE_GAUGE_DOWN:
+        return gauge_run(&loop, &options);
     case MODE_SHORT:
     case MODE_RR:
     case MODE_UP:

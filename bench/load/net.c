@@ -31,9 +31,12 @@ static int open_socket(void)
 
 int net_listen(uint16_t *port)
 {
-    struct sockaddr_in address = loopback(0);
+    int one = 1;
+    struct sockaddr_in address = loopback(*port);
     socklen_t length = sizeof(address);
     int fd = open_socket();
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     /* Accepted sockets inherit TCP_NODELAY. */
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) != 0)

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Listens on a port of 127.0.0.1 that the kernel chooses; stores it. Exits the process on failure. */
+/* Listens on a port of 127.0.0.1; 0: the kernel chooses it, and it is stored. Exits the process on failure. */
 int net_listen(uint16_t *port);
 
 /* Starts a connection to a port of 127.0.0.1. Returns the descriptor, which may still be connecting, or -errno. */

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <string.h>
 
 #include "fail.h"
@@ -9,17 +10,33 @@
 static const char usage[] =
     "usage: load backend --size BYTES\n"
     "       load short|rr --port N --size BYTES --count OPS [--warmup OPS] [--rate OPS_PER_S] [--concurrency N]\n"
-    "                     [--client-closes] [--watch NAME=PID]...\n"
+    "                     [--client-closes] [--storm] [--watch NAME=PID]...\n"
     "       load up|down  --port N --count BYTES [--warmup BYTES] [--rate BYTES_PER_S] [--concurrency N]\n"
     "                     [--watch NAME=PID]...\n"
-    "       load idle     --port N --size BYTES --levels N,N,... [--watch NAME=PID]...\n";
+    "       load idle     --port N --size BYTES --levels N,N,... [--watch NAME=PID]...\n"
+    "       load gauge-up|gauge-down --endpoint PORT --port N... --limit BYTES_PER_S --time MS [--settle MS] [--each]\n"
+    "                     [--concurrency N] [--idle N] [--silence BYTES,MS] [--cpu N]... [--watch NAME=PID]...\n";
 
 static const struct option long_options[] = {
-    {"port", required_argument, NULL, 'p'},    {"size", required_argument, NULL, 's'},
-    {"count", required_argument, NULL, 'n'},   {"warmup", required_argument, NULL, 'u'},
-    {"rate", required_argument, NULL, 'r'},    {"concurrency", required_argument, NULL, 'c'},
-    {"client-closes", no_argument, NULL, 'x'}, {"watch", required_argument, NULL, 'w'},
-    {"levels", required_argument, NULL, 'l'},  {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},
+    {"size", required_argument, NULL, 's'},
+    {"count", required_argument, NULL, 'n'},
+    {"warmup", required_argument, NULL, 'u'},
+    {"rate", required_argument, NULL, 'r'},
+    {"concurrency", required_argument, NULL, 'c'},
+    {"client-closes", no_argument, NULL, 'x'},
+    {"watch", required_argument, NULL, 'w'},
+    {"levels", required_argument, NULL, 'l'},
+    {"endpoint", required_argument, NULL, 'e'},
+    {"limit", required_argument, NULL, 'L'},
+    {"time", required_argument, NULL, 't'},
+    {"settle", required_argument, NULL, 'S'},
+    {"each", no_argument, NULL, 'E'},
+    {"idle", required_argument, NULL, 'i'},
+    {"silence", required_argument, NULL, 'q'},
+    {"cpu", required_argument, NULL, 'C'},
+    {"storm", no_argument, NULL, 'T'},
+    {NULL, 0, NULL, 0},
 };
 
 static uint64_t read_number(const char *what, const char *text, uint64_t least, uint64_t most)
@@ -55,15 +72,39 @@ static void read_levels(struct options *options, char *text)
     }
 }
 
+static void read_port(struct options *options, const char *text)
+{
+    if (options->port_count == OPTIONS_MAX_PORTS)
+        fail_usage("--port", "given at most sixteen times", text);
+    options->ports[options->port_count++] = (uint16_t)read_number("--port", text, 1, UINT16_MAX);
+    options->port = options->ports[0];
+}
+
+static void read_silence(struct options *options, char *text)
+{
+    char *separator = strchr(text, ',');
+    if (separator == NULL)
+        fail_usage("--silence", "BYTES,MS", text);
+    *separator = '\0';
+    options->silent_from = read_number("the bytes of --silence", text, 1, UINT64_MAX / 8);
+    options->silent_ms = read_number("the time of --silence", separator + 1, 1, 3600000);
+}
+
 static enum mode read_mode(const char *word)
 {
-    static const char *const names[] = {[MODE_BACKEND] = "backend", [MODE_SHORT] = "short", [MODE_RR] = "rr",
-                                        [MODE_UP] = "up",           [MODE_DOWN] = "down",   [MODE_IDLE] = "idle"};
+    static const char *const names[] = {[MODE_BACKEND] = "backend",
+                                        [MODE_SHORT] = "short",
+                                        [MODE_RR] = "rr",
+                                        [MODE_UP] = "up",
+                                        [MODE_DOWN] = "down",
+                                        [MODE_IDLE] = "idle",
+                                        [MODE_GAUGE_UP] = "gauge-up",
+                                        [MODE_GAUGE_DOWN] = "gauge-down"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(word, names[i]) == 0)
             return (enum mode)i;
     }
-    fail_usage("the mode", "backend, short, rr, up, down or idle", word);
+    fail_usage("the mode", "backend, short, rr, up, down, idle, gauge-up or gauge-down", word);
 }
 
 void options_read(struct options *options, int argc, char **argv)
@@ -77,7 +118,7 @@ void options_read(struct options *options, int argc, char **argv)
     while ((letter = getopt_long(argc - 1, argv + 1, "", long_options, NULL)) != -1) {
         switch (letter) {
         case 'p':
-            options->port = (uint16_t)read_number("--port", optarg, 1, UINT16_MAX);
+            read_port(options, optarg);
             break;
         case 's':
             options->size = (size_t)read_number("--size", optarg, 1, 65536);
@@ -103,6 +144,35 @@ void options_read(struct options *options, int argc, char **argv)
         case 'l':
             read_levels(options, optarg);
             break;
+        case 'e':
+            options->endpoint = (uint16_t)read_number("--endpoint", optarg, 1, UINT16_MAX);
+            break;
+        case 'L':
+            options->limit_per_s = read_number("--limit", optarg, 1, UINT64_MAX / 2);
+            break;
+        case 't':
+            options->time_ms = read_number("--time", optarg, 1, 3600000);
+            break;
+        case 'S':
+            options->settle_ms = read_number("--settle", optarg, 0, 3600000);
+            break;
+        case 'E':
+            options->each = true;
+            break;
+        case 'i':
+            options->idle = read_number("--idle", optarg, 0, 20000);
+            break;
+        case 'C':
+            if (options->cpu_count == OPTIONS_MAX_CPUS)
+                fail_usage("--cpu", "given at most four times", optarg);
+            options->cpus[options->cpu_count++] = (int)read_number("--cpu", optarg, 0, CPU_SETSIZE - 1);
+            break;
+        case 'T':
+            options->storm = true;
+            break;
+        case 'q':
+            read_silence(options, optarg);
+            break;
         default:
             fputs(usage, stderr);
             exit(2);
@@ -112,6 +182,9 @@ void options_read(struct options *options, int argc, char **argv)
         return;
     if (options->port == 0)
         fail_usage("--port", "given", "none");
-    if (options->mode == MODE_IDLE ? options->level_count == 0 : options->count == 0)
+    bool gauge = options->mode == MODE_GAUGE_UP || options->mode == MODE_GAUGE_DOWN;
+    if (gauge && (options->endpoint == 0 || options->limit_per_s == 0 || options->time_ms == 0))
+        fail_usage("--endpoint, --limit and --time", "given", "none");
+    if (!gauge && (options->mode == MODE_IDLE ? options->level_count == 0 : options->count == 0))
         fail_usage("--count (idle: --levels)", "given", "none");
 }

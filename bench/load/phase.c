@@ -33,6 +33,15 @@ void phase_open(struct phase *phase, const struct options *options)
         watch_family(options->watched[i].pid, &phase->families[i]);
 }
 
+void phase_mark(struct phase *phase, size_t moment)
+{
+    read_counters(phase, moment);
+    if (moment == 0)
+        phase->start_ns = clock_now_ns();
+    else
+        phase->stop_ns = clock_now_ns();
+}
+
 void phase_begin(struct phase *phase, struct loop *loop)
 {
     rest(loop);
@@ -65,9 +74,20 @@ static void print_latency(const struct histogram *latency)
     printf("}");
 }
 
-void phase_print(const struct phase *phase, const struct tally *tally, const struct tally *before)
+void phase_print_costs(const struct phase *phase)
 {
     const struct machine *machine = phase->machine;
+    printf(",\"machine\":{\"busy_ns\":%" PRIu64 ",\"idle_ns\":%" PRIu64 ",\"steal_ns\":%" PRIu64
+           ",\"segments\":%" PRIu64 "}",
+           machine[1].busy_ns - machine[0].busy_ns, machine[1].idle_ns - machine[0].idle_ns,
+           machine[1].steal_ns - machine[0].steal_ns, machine[1].segments - machine[0].segments);
+    print_usage("load", phase->self);
+    for (size_t i = 0; i < phase->options->watched_count; i++)
+        print_usage(phase->options->watched[i].name, phase->watched[i]);
+}
+
+void phase_print(const struct phase *phase, const struct tally *tally, const struct tally *before)
+{
     printf("{\"done\":%" PRIu64 ",\"seconds\":%.6f", tally->done,
            (double)(phase->stop_ns - phase->start_ns) / (double)NS_PER_S);
     printf(",\"bytes_up\":%" PRIu64 ",\"bytes_down\":%" PRIu64, tally->bytes_up, tally->bytes_down);
@@ -78,12 +98,6 @@ void phase_print(const struct phase *phase, const struct tally *tally, const str
            tally_failed(before), tally->failed_connect, tally->failed_io, tally->failed_early, tally->failed_mismatch,
            tally->failed_late);
     print_latency(&tally->latency);
-    printf(",\"machine\":{\"busy_ns\":%" PRIu64 ",\"idle_ns\":%" PRIu64 ",\"steal_ns\":%" PRIu64
-           ",\"segments\":%" PRIu64 "}",
-           machine[1].busy_ns - machine[0].busy_ns, machine[1].idle_ns - machine[0].idle_ns,
-           machine[1].steal_ns - machine[0].steal_ns, machine[1].segments - machine[0].segments);
-    print_usage("load", phase->self);
-    for (size_t i = 0; i < phase->options->watched_count; i++)
-        print_usage(phase->options->watched[i].name, phase->watched[i]);
+    phase_print_costs(phase);
     printf("}\n");
 }

@@ -28,6 +28,12 @@ void phase_open(struct phase *phase, const struct options *options);
 void phase_begin(struct phase *phase, struct loop *loop);
 void phase_end(struct phase *phase, struct loop *loop);
 
+/* Reads the counters without a rest: 0 before, 1 after. */
+void phase_mark(struct phase *phase, size_t moment);
+
+/* Prints what it cost as members of an object in JSON, each after a comma. */
+void phase_print_costs(const struct phase *phase);
+
 /* Prints the phase as one line of JSON; `before` is what earlier phases counted. */
 void phase_print(const struct phase *phase, const struct tally *tally, const struct tally *before);
 
