@@ -157,7 +157,8 @@ static void try_endpoints(struct path *path, struct session *session)
         session->counted_endpoint = true;
         session->tried |= balance_tried_bit(index);
         session->attempts++;
-        session->last_active_ns = path->now_ns;
+        /* The turn may have begun a while ago: the first attempt must not lose that of its time. */
+        session->last_active_ns = session->attempts == 1 ? session->connect_ns : path->now_ns;
         if (session->attempts > 1) {
             stats_add(&session->view->tenant->shared->cells[path->worker].retries_total, 1);
         }
