@@ -140,7 +140,9 @@ bool queue_join(struct path *path, struct session *session, enum sluice_reason *
 
 bool queue_is_ahead(const struct session *session)
 {
-    bool arrives = session->attempts == 0 && (session->meter == NULL || !session->meter->in_queue);
+    const struct session_meter *meter = session->meter;
+    bool waited = meter != NULL && meter->in_queue && meter->held_for == SLUICE_REASON_NO_ENDPOINT;
+    bool arrives = session->attempts == 0 && !waited;
     return arrives && unlikely(atomic_load(&session->backend->shared->waiting) > 0) &&
            tenant_limits(shared_of(session))->settings.on_limit == SLUICE_ON_LIMIT_QUEUE;
 }

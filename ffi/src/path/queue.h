@@ -28,7 +28,7 @@ bool queue_join(struct path *path, struct session *session, enum sluice_reason *
 /* A session that is about to be closed does not wait any more; harmless when it did not. The caller wakes others. */
 void queue_leave(struct path *path, struct session *session);
 
-/* Whether others wait for a place at an endpoint of the session's backend, and it has just come. */
+/* Whether others wait for a place at an endpoint of the session's backend, and it has not waited for one before. */
 bool queue_is_ahead(const struct session *session);
 
 /* Something of the tenant was given back (or its limits have changed): who has waited longest is looked at soon. */
