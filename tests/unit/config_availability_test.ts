@@ -32,17 +32,6 @@ const IN_TENANT: readonly Row[] = [
     accepted: ["routes: []"],
   },
   {
-    key: "backends[].balance",
-    refused: backend("^^balance: source_hash"),
-    remedy: /^use round_robin or least_connections$/,
-    accepted: [backend("balance: round_robin"), backend("balance: least_connections")],
-  },
-  {
-    key: "backends[].endpoints[].tier",
-    refused: 'backends: [{ id: b, endpoints: [{ id: e, address: "10.0.0.1:1", ^^tier: 1 }] }]',
-    accepted: ['backends: [{ id: b, endpoints: [{ id: e, address: "10.0.0.1:1", tier: 0 }] }]'],
-  },
-  {
     key: "backends[].endpoints[].srv",
     refused: "backends: [{ id: b, endpoints: [{ id: e, address: _pg._tcp.db, ^^srv: true }] }]",
     accepted: ['backends: [{ id: b, endpoints: [{ id: e, address: "10.0.0.1:1", srv: false }] }]'],
@@ -65,7 +54,6 @@ const IN_TENANT: readonly Row[] = [
     accepted: [backend("health: {}")],
   },
   { key: "backends[].circuit_breaker", refused: backend("^^circuit_breaker: {}") },
-  { key: "backends[].slow_start", refused: backend("^^slow_start: 10s"), accepted: [backend("slow_start: 0s")] },
   {
     key: "backends[].panic_threshold",
     refused: backend("^^panic_threshold: 50%"),
