@@ -8,17 +8,18 @@ import { e2e } from "../helpers/world.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** `serve`, and an error in the middle of it. */
-const SCRIPT = `
+/** `serve`, and an error in the middle of it, soon after a file is there. */
+const scriptOf = (file: string) => `
 import { main, systemIo } from ${JSON.stringify(new URL("src/cli/main.ts", ROOT).href)};
-setTimeout(() => { throw new Error("nobody catches this"); }, 700);
+const isThere = () => { try { return Deno.statSync(${JSON.stringify(file)}).isFile; } catch { return false; } };
+setInterval(() => { if (isThere()) throw new Error("nobody catches this"); }, 100);
 await main(Deno.args, systemIo());
 `;
 
 e2e("crash: an uncaught error under traffic is told, with exit 1", async (world) => {
   const backend = await world.backend(echo);
   const dir = await world.tempDir();
-  await Deno.writeTextFile(`${dir}/uncaught.ts`, SCRIPT);
+  await Deno.writeTextFile(`${dir}/uncaught.ts`, scriptOf(`${dir}/now`));
   const config = { ...oneTenant([backend.address]), log: { access: { sink: "none" } } };
   await Deno.writeTextFile(`${dir}/sluice.yaml`, JSON.stringify(config));
   const args = programArgs("serve", "--config", `${dir}/sluice.yaml`).map((arg) =>
@@ -52,7 +53,10 @@ e2e("crash: an uncaught error under traffic is told, with exit 1", async (world)
       const client = await world.connect(address);
       for (;;) await client.roundTrip();
     };
-    await Promise.allSettled([talk(), talk(), talk(), talk()]);
+    const talks = Promise.allSettled([talk(), talk(), talk(), talk()]);
+    await Deno.writeTextFile(`${dir}/now`, "");
+    await talks;
+    await Deno.remove(`${dir}/now`);
     const { code, signal } = await within(child.status, "the end after the error");
     await reading;
     assertStringIncludes(await stderr, "nobody catches this");
