@@ -70,6 +70,8 @@ export class Refusals implements AsyncDisposable {
   readonly #told = new Map<string, ReadonlyMap<Reason, Told>>();
   /** Tenants with news, each until there was none for an interval. */
   readonly #watches = new Map<string, Promise<void>>();
+  /** Tenants whose counters were not there when they were asked for: the engine may have been about to stop. */
+  readonly #unread = new Set<string>();
 
   constructor(deps: RefusalsDeps) {
     this.#deps = deps;
@@ -85,7 +87,9 @@ export class Refusals implements AsyncDisposable {
   follow({ changes }: Pick<AppliedChange, "changes">): void {
     for (const { op, path } of changes) {
       const tenant = /^\/tenants\/([^/]+)$/.exec(path)?.[1];
-      if (op === "remove" && tenant !== undefined) this.#told.delete(tenant);
+      if (op !== "remove" || tenant === undefined) continue;
+      this.#told.delete(tenant);
+      this.#unread.delete(tenant);
     }
   }
 
@@ -100,7 +104,11 @@ export class Refusals implements AsyncDisposable {
   /** Tells what is new; false when nothing is. */
   #tell(tenant: string): boolean {
     const stats = this.#read(tenant);
-    if (stats === null) return false;
+    if (stats === null) {
+      this.#unread.add(tenant);
+      return false;
+    }
+    this.#unread.delete(tenant);
     const before = this.#told.get(tenant);
     const now = new Map(
       REFUSALS.map((reason) => [reason, countsOf(stats, reason, before?.get(reason))] as const)
@@ -134,6 +142,7 @@ export class Refusals implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#watches.values());
+    for (const tenant of [...this.#unread]) this.#tell(tenant);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Config, TenantConfig } from "./config.ts";
 import { eventually, within } from "./eventually.ts";
 
 /** The bearer token of every operator in tests. */
-const TOKEN = "a-token-of-the-tests-and-of-nobody-else";
+export const OPERATOR_TOKEN = "a-token-of-the-tests-and-of-nobody-else";
 
 /** Any JSON, to be looked into by tests. */
 // deno-lint-ignore no-explicit-any
@@ -48,7 +48,7 @@ export class Operator {
   /** An operator of an API at an address of its own, which nobody listens at yet. */
   static async create(): Promise<Operator> {
     const host = ownLoopback();
-    const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(TOKEN));
+    const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(OPERATOR_TOKEN));
     return new Operator(formatAddress(host, freePort(host)), new Uint8Array(hash).toHex());
   }
 
@@ -65,7 +65,7 @@ export class Operator {
 
   /** Sends a request; the answer whatever its status. */
   async request(method: string, path: string, body?: unknown, options: RequestOptions = {}): Promise<Answer> {
-    const headers = new Headers({ Authorization: `Bearer ${TOKEN}` });
+    const headers = new Headers({ Authorization: `Bearer ${OPERATOR_TOKEN}` });
     const { ifMatch, ifNoneMatch, type = method === "PATCH" ? "application/merge-patch+json" : "application/json" } =
       options;
     if (body !== undefined) headers.set("Content-Type", type);

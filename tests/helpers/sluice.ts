@@ -35,14 +35,22 @@ export function programArgs(...args: string[]): string[] {
 }
 
 /** Runs a command that ends by itself. */
-export async function runProgram(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+export function runProgram(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return runProgramWith({}, ...args);
+}
+
+/** The same with an environment. */
+export async function runProgramWith(
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: programArgs(...args),
     cwd: ROOT,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).spawn();
   try {
     const { code, stdout, stderr } = await within(child.output(), `the end of ${args.join(" ")}`, 60_000);

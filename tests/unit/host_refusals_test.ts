@@ -188,6 +188,16 @@ describe("Refusals", () => {
     assertEquals(bench.lines().toSorted(), ["acme tenant_rate 2", "acme tenant_rate 4", "globex memory 1"]);
   });
 
+  it("tells at its end what could not be read before, while the engine was stopping", async () => {
+    const bench = new Bench();
+    bench.refusals.mark("acme");
+    await bench.advance(FIRST_MS);
+    assertEquals([bench.lines(), bench.sleepers], [[], 0]);
+    bench.refuse("acme", "tenant_rate", 200, { quiet: true });
+    await bench.refusals[Symbol.asyncDispose]();
+    assertEquals(bench.lines(), ["acme tenant_rate 200"]);
+  });
+
   it("says so when counters cannot be read, seldom, and goes on", async () => {
     const bench = new Bench();
     bench.failure = new Error("no");
