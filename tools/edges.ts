@@ -57,6 +57,8 @@ interface TsRoom {
   readonly rooms: readonly string[];
   /** Single files that it may import beyond those. */
   readonly files?: readonly string[];
+  /** Those of them of which it may import types only: `import type`. */
+  readonly typesOf?: readonly string[];
 }
 
 /** Rooms under src/; a file directly in src/ is a room of its own, named as the file. */
@@ -65,10 +67,30 @@ const TS_ROOMS: Readonly<Record<string, TsRoom>> = {
   "version.ts": { rooms: [] },
   config: { rooms: [] },
   ffi: { rooms: ["config"] },
+  schedule: { rooms: [] },
+  canary: { rooms: ["config", "schedule"], typesOf: ["config"] },
+  health: { rooms: ["config", "schedule"], typesOf: ["config"] },
+  resolver: { rooms: ["config", "schedule"], typesOf: ["config"] },
   access_log: { rooms: ["ffi", "config", "log.ts"] },
-  control: { rooms: ["config", "ffi", "log.ts", "metrics", "version.ts"], files: ["src/admin/control.ts"] },
+  control: {
+    rooms: ["canary", "config", "ffi", "health", "log.ts", "metrics", "resolver", "version.ts"],
+    files: ["src/admin/control.ts"],
+  },
   host: {
-    rooms: ["access_log", "admin", "config", "control", "doctor", "ffi", "log.ts", "metrics", "version.ts"],
+    rooms: [
+      "access_log",
+      "admin",
+      "canary",
+      "config",
+      "control",
+      "doctor",
+      "ffi",
+      "health",
+      "log.ts",
+      "metrics",
+      "resolver",
+      "version.ts",
+    ],
   },
   metrics: { rooms: ["ffi"] },
   admin: { rooms: ["control", "metrics", "log.ts", "version.ts"] },
@@ -83,8 +105,11 @@ const TS_ROOMS: Readonly<Record<string, TsRoom>> = {
 /** The files of a room that others may import; a room that is not here may be entered anywhere. */
 const TS_DOORS: Readonly<Record<string, readonly string[]>> = {
   config: ["mod.ts", "plan.ts", "nearest.ts"],
+  canary: ["mod.ts"],
   ffi: ["mod.ts"],
   doctor: ["mod.ts"],
+  health: ["mod.ts"],
+  resolver: ["mod.ts"],
 };
 
 /** What only certain files may contain. */
@@ -135,7 +160,7 @@ export function checkTs(sources: readonly Source[]): string[] {
     if (room === undefined) return [`${source.path}: is in no room of src`];
     const code = withoutComments(source.text);
     const found: string[] = [];
-    for (const [line, specifier] of importsOf(code)) {
+    for (const [line, specifier, isType] of importsOf(code)) {
       const where = `${source.path}:${line}`;
       const target = resolve(source.path, specifier);
       if (target === undefined || !target.startsWith("src/")) continue;
@@ -146,6 +171,8 @@ export function checkTs(sources: readonly Source[]): string[] {
       if (!room.rooms.includes(targetRoom)) found.push(`${where}: ${roomName} may not import ${specifier}`);
       else if (TS_DOORS[targetRoom]?.includes(file) === false) {
         found.push(`${where}: ${targetRoom} is entered by ${TS_DOORS[targetRoom].join(", ")}: not by ${file}`);
+      } else if (room.typesOf?.includes(targetRoom) === true && !isType) {
+        found.push(`${where}: ${roomName} may import types of ${targetRoom} only`);
       } else if (roomName === "ffi" && file !== "plan.ts") {
         found.push(`${where}: ffi may import the plan's types only: not ${specifier}`);
       }
@@ -168,9 +195,14 @@ function* includesOf(code: string): Generator<[number, string, string]> {
   }
 }
 
-function* importsOf(code: string): Generator<[number, string]> {
+/** Line, specifier, and whether the statement is one of types only. */
+function* importsOf(code: string): Generator<[number, string, boolean]> {
   for (const match of code.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
-    if (match[1] !== undefined) yield [lineAt(code, match.index), match[1]];
+    if (match[1] === undefined) continue;
+    const [statement = ""] = /\b(?:import|export)\b(?![\s\S]*\b(?:import|export)\b)[\s\S]*$/.exec(
+      code.slice(0, match.index),
+    ) ?? [];
+    yield [lineAt(code, match.index), match[1], /^(?:import|export)\s+type\b/.test(statement)];
   }
 }
 

@@ -26,10 +26,11 @@ async function fuzz(name: string, object: string, shared: readonly string[], com
   const regression = await filesUnder(`${FOLDER}/regression/${name}`, "");
   if (regression.length > 0 && !await run(regression)) return false;
   console.log(`== ${name}: ${seconds} s`);
-  // libFuzzer writes what it learns into the first folder, and only reads the others.
+  // libFuzzer writes what it learns into the first folder, and only reads the others. Inputs may be longer than the
+  // 16 KiB that parsers of what a peer sends look at.
   return await run([
     `-max_total_time=${seconds}`,
-    "-max_len=16384",
+    "-max_len=20000",
     "-print_final_stats=1",
     `-artifact_prefix=${found}/`,
     found,

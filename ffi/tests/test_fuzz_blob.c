@@ -4,57 +4,13 @@
  * seeded generator, for a bounded number of rounds. Run from the top of the tree, as the test runner does. */
 #include "../fuzz/fuzz_blob.c"
 
-#include <dirent.h>
-#include <stdio.h>
-
 #include "host.h"
+#include "seeds.h"
 #include "test.h"
 
 #define ROUNDS 60000u
-#define MOST_BYTES 65536u
-#define MOST_SEEDS 64u
 
-struct seed {
-    uint8_t *bytes;
-    uint64_t size;
-};
-
-static struct seed seeds[MOST_SEEDS];
-static unsigned seed_count;
-
-static void add_seed(const void *bytes, uint64_t size)
-{
-    if (seed_count < MOST_SEEDS) {
-        uint8_t *copy = malloc(size > 0 ? size : 1);
-        if (copy == NULL) {
-            abort();
-        }
-        memcpy(copy, bytes, size);
-        seeds[seed_count++] = (struct seed){.bytes = copy, .size = size};
-    }
-}
-
-/* Every file of a folder becomes a seed; a folder that is not there has none. */
-static unsigned add_folder(const char *folder)
-{
-    static uint8_t bytes[MOST_BYTES];
-    unsigned count = 0;
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        FILE *file = entry->d_name[0] != '.' ? fopen(path, "rb") : NULL;
-        if (file != NULL) {
-            add_seed(bytes, fread(bytes, 1, sizeof bytes, file));
-            fclose(file);
-            count++;
-        }
-    }
-    if (directory != NULL) {
-        closedir(directory);
-    }
-    return count;
-}
+static struct seeds seeds;
 
 static void add_encoded(uint32_t tenants, uint32_t removed)
 {
@@ -74,16 +30,16 @@ static void add_encoded(uint32_t tenants, uint32_t removed)
                                  .removed = gone,
                                  .removed_count = removed};
     void *blob = host_encode(&change, 1, &size);
-    add_seed(blob, size);
+    seeds_add(&seeds, blob, size);
     free(blob);
 }
 
 TEST(corpus_and_regressions)
 {
-    CHECK(add_folder("ffi/fuzz/corpus/blob") > 0);
-    add_folder("ffi/fuzz/regression/blob");
-    for (unsigned i = 0; i < seed_count; i++) {
-        CHECK_EQ(LLVMFuzzerTestOneInput(seeds[i].bytes, seeds[i].size), 0);
+    CHECK(seeds_add_folder(&seeds, "ffi/fuzz/corpus/blob") > 0);
+    seeds_add_folder(&seeds, "ffi/fuzz/regression/blob");
+    for (unsigned i = 0; i < seeds.count; i++) {
+        CHECK_EQ(LLVMFuzzerTestOneInput(seeds.all[i].bytes, seeds.all[i].size), 0);
     }
 }
 
@@ -133,14 +89,14 @@ static void mutate(uint64_t *random, uint8_t *bytes, uint64_t *size)
 
 TEST(seeded_mutations)
 {
-    static uint8_t bytes[MOST_BYTES];
+    static uint8_t bytes[SEEDS_MOST_BYTES];
     uint64_t random = 2024;
     unsigned accepted = 0;
     add_encoded(1, 0);
     add_encoded(2, 3);
     add_encoded(4, 1);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        const struct seed *seed = &seeds[test_random_below(&random, seed_count)];
+        const struct seed *seed = &seeds.all[test_random_below(&random, seeds.count)];
         uint64_t size = seed->size;
         struct blob blob;
         memcpy(bytes, seed->bytes, size);
@@ -153,8 +109,5 @@ TEST(seeded_mutations)
     }
     /* Neither all refused nor all accepted: the mutations are of use. */
     CHECK(accepted > ROUNDS / 100 && accepted < ROUNDS * 9 / 10);
-    for (unsigned i = 0; i < seed_count; i++) {
-        free(seeds[i].bytes);
-        seeds[i].bytes = NULL;
-    }
+    seeds_free(&seeds);
 }

@@ -72,6 +72,22 @@ describe("checkTs", () => {
     assertFinds(ts("ffi/encode.ts", 'import { x } from "../log.ts";\n'), "ffi may not import ../log.ts");
   });
 
+  it("lets health and resolver import types of the configuration only", () => {
+    for (const room of ["health", "resolver"]) {
+      assertEquals(
+        ts(`${room}/a.ts`, 'import { x } from "./b.ts";\nimport type {\n  Address,\n} from "../config/mod.ts";\n'),
+        [],
+      );
+      assertFinds(
+        ts(`${room}/a.ts`, 'import type { A } from "../config/mod.ts";\nimport { B } from "../config/mod.ts";\n'),
+        `src/${room}/a.ts:2`,
+        "types of config only",
+      );
+      assertFinds(ts(`${room}/a.ts`, 'import type { A } from "../ffi/mod.ts";\n'), "may not import ../ffi/mod.ts");
+      assertFinds(ts(`${room}/a.ts`, 'const x = await import("../config/mod.ts");\n'), "types of config only");
+    }
+  });
+
   it("keeps the admin room away from the data plane and from files, also by dynamic import", () => {
     assertFinds(ts("admin/app.ts", 'const x = await import("../ffi/mod.ts");\n'), "admin may not import ../ffi/mod.ts");
     assertFinds(ts("admin/app.ts", 'import { x } from "../config/mod.ts";\n'), "admin may not import");

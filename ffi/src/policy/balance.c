@@ -166,9 +166,14 @@ bool balance_has_place(const struct balance_pool *pool, uint64_t now_ns)
     return tier != NULL && balance_tier_is_free(&view, tier);
 }
 
-bool balance_in_use(const struct balance_pool *pool, uint64_t now_ns)
+bool balance_is_left(const struct balance_pool *pool, uint64_t tried, uint64_t now_ns)
 {
-    struct balance_request request = {.now_ns = now_ns};
+    struct balance_request request = {.now_ns = now_ns, .tried = tried};
     struct balance_view view = {.pool = pool, .request = &request};
     return open_tier(&view) != NULL;
+}
+
+bool balance_in_use(const struct balance_pool *pool, uint64_t now_ns)
+{
+    return balance_is_left(pool, 0, now_ns);
 }

@@ -123,6 +123,10 @@ bool balance_has_place(const struct balance_pool *pool, uint64_t now_ns);
 /* Whether a member is open, full or not: then a place is worth waiting for. */
 bool balance_in_use(const struct balance_pool *pool, uint64_t now_ns);
 
+/* Whether a member is open, full or not, to a session that has tried some: then a further attempt is worth its while.
+ */
+bool balance_is_left(const struct balance_pool *pool, uint64_t tried, uint64_t now_ns);
+
 /* Whether so few members are healthy that health is not looked at. */
 bool balance_in_panic(const struct balance_pool *pool, uint64_t now_ns);
 

@@ -10,8 +10,7 @@ uint32_t balance_set_health(struct balance_signals *signals, uint32_t health, ui
     if (before == SLUICE_HEALTH_DOWN && health != SLUICE_HEALTH_DOWN) {
         atomic_store_explicit(&signals->up_since_ns, now_ns, memory_order_relaxed);
     }
-    atomic_store_explicit(&signals->health, health, memory_order_relaxed);
-    return before;
+    return atomic_exchange(&signals->health, health);
 }
 
 /* How long ago a connect was measured. Another worker's clock may be ahead by a turn. */

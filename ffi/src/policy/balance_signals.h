@@ -3,7 +3,8 @@
  * What is known of an endpoint now: sessions, health, ejection, how long it takes to connect. One for the process; it
  * outlives versions. Workers and the control thread write it, balancing reads it. Pure.
  *
- * All of it is relaxed, but for `active` (policy/limit says why): a choice may go by what was so a moment ago.
+ * All of it is relaxed, but for `active` (policy/limit says why) and the setting of `health`, after which the control
+ * thread looks for sessions that wait: a choice may go by what was so a moment ago.
  */
 #ifndef SLUICE_POLICY_BALANCE_SIGNALS_H
 #define SLUICE_POLICY_BALANCE_SIGNALS_H
