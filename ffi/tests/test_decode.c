@@ -29,6 +29,14 @@ static uint8_t *good_blob(uint64_t *size)
         tenants[i].prefixes[0] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV4, .ip = {10}, .bits = 8};
         tenants[i].prefixes[1] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV6, .ip = {0xfd}, .bits = 8};
         tenants[i].prefixes[2] = (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV4, .ip = {10, 2}, .bits = 15};
+        struct host_route *route = host_add_route(&tenants[i], 9000, "www.example", 0);
+        route->names[1] = "*.example";
+        route->protocols[0] = "h2";
+        host_add_route(&tenants[i], 9000, NULL, 1);
+        struct host_backend *split = host_add_backend(&tenants[i]);
+        split->record.split_count = 2;
+        split->splits[0] = (struct sluice_split_record){.backend = host_backend_id(&tenants[i], 0), .weight = 95};
+        split->splits[1] = (struct sluice_split_record){.backend = host_backend_id(&tenants[i], 1), .weight = 5};
     }
     struct host_change change = {
         .process = &process, .tenants = tenants, .tenant_count = TENANTS, .removed = removed, .removed_count = 2};
@@ -73,7 +81,7 @@ TEST(a_good_blob_gives_its_records)
     CHECK_EQ(blob.removed_count, 2);
     CHECK_EQ(blob.removed[1], 91);
     CHECK_EQ(blob.listener_count, 3 * TENANTS);
-    CHECK_EQ(blob.backend_count, 2 * TENANTS);
+    CHECK_EQ(blob.backend_count, 3 * TENANTS);
     CHECK_EQ(blob.endpoint_count, 3 * TENANTS);
     CHECK_EQ(blob.tenants[1].first_listener, 3);
     CHECK_EQ(blob.tenants[1].idle_ms, 600000);
@@ -176,7 +184,7 @@ static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint
     X(sluice_tenant_record, TENANT, 1, first_listener = 7, "listener_count")                                           \
     X(sluice_tenant_record, TENANT, 1, listener_count = UINT32_MAX, "listener_count")                                  \
     X(sluice_tenant_record, TENANT, 1, first_backend = UINT32_MAX, "backend_count")                                    \
-    X(sluice_tenant_record, TENANT, 1, backend_count = 3, "backend_count")                                             \
+    X(sluice_tenant_record, TENANT, 1, backend_count = 4, "backend_count")                                             \
     X(sluice_tenant_record, TENANT, 1, reserved0 = 1, "reserved0")                                                     \
     X(sluice_tenant_record, TENANT, 1, connect_ms = UINT64_MAX, "connect_ms")                                          \
     X(sluice_tenant_record, TENANT, 1, first_byte_ms = UINT64_MAX, "first_byte_ms")                                    \
@@ -204,17 +212,54 @@ static void expect_refused(const char *what, uint8_t *bytes, uint64_t size, uint
     X(sluice_listener_record, LISTENER, 4, address.path_length = 108, "address")                                       \
     X(sluice_listener_record, LISTENER, 4, address.path_offset = UINT32_MAX, "address")                                \
     X(sluice_backend_record, BACKEND, 2, id = 0, "id")                                                                 \
-    X(sluice_backend_record, BACKEND, 3, id = 2101, "id")                                                              \
+    X(sluice_backend_record, BACKEND, 4, id = 2101, "id")                                                              \
     X(sluice_backend_record, BACKEND, 2, balance = 6, "balance")                                                       \
     X(sluice_backend_record, BACKEND, 2, attempts = 0, "attempts")                                                     \
     X(sluice_backend_record, BACKEND, 2, attempts = 65, "attempts")                                                    \
     X(sluice_backend_record, BACKEND, 2, endpoint_count = 4, "endpoint_count")                                         \
     X(sluice_backend_record, BACKEND, 2, first_endpoint = UINT32_MAX, "endpoint_count")                                \
     X(sluice_backend_record, BACKEND, 2, panic_ppm = 1000001, "panic_ppm")                                             \
+    X(sluice_backend_record, BACKEND, 3, send_proxy = 3, "send_proxy")                                                 \
+    X(sluice_backend_record, BACKEND, 3, split_count = 1, "split_count")                                               \
+    X(sluice_backend_record, BACKEND, 5, split_count = 7, "split_count")                                               \
+    X(sluice_backend_record, BACKEND, 3, retry_budget_ppm = 1000001, "retry_budget_ppm")                               \
+    X(sluice_backend_record, BACKEND, 3, backoff_ms = UINT64_MAX, "backoff_ms")                                        \
+    X(sluice_backend_record, BACKEND, 3, passive_failures = 1, "passive_window_ms")                                    \
+    X(sluice_backend_record, BACKEND, 3, breaker_requests = 1, "breaker_window_ms")                                    \
+    X(sluice_backend_record, BACKEND, 3, max_ejected_ppm = 1000001, "max_ejected_ppm")                                 \
+    X(sluice_backend_record, BACKEND, 3, breaker_error_ppm = 1000001, "breaker_error_ppm")                             \
+    X(sluice_backend_record, BACKEND, 3, preconnect_min = 1, "preconnect_max")                                         \
+    X(sluice_backend_record, BACKEND, 3, preconnect_max = 1025, "preconnect_max")                                      \
+    X(sluice_backend_record, BACKEND, 3, source_address.family = SLUICE_FAMILY_UNIX, "source_address")                 \
+    X(sluice_backend_record, BACKEND, 3, reserved0 = 1, "reserved0")                                                   \
+    X(sluice_split_record, SPLIT, 2, weight = 65536, "weight")                                                         \
+    X(sluice_split_record, SPLIT, 2, backend = 1101, "backend")                                                        \
+    X(sluice_split_record, SPLIT, 3, backend = 2103, "backend")                                                        \
+    X(sluice_text_record, TEXT, 3, length = 0, "length")                                                               \
+    X(sluice_text_record, TEXT, 3, length = 256, "length")                                                             \
+    X(sluice_text_record, TEXT, 3, offset = UINT32_MAX, "length")                                                      \
+    X(sluice_route_record, ROUTE, 2, id = 0, "id")                                                                     \
+    X(sluice_route_record, ROUTE, 3, id = 2500, "id")                                                                  \
+    X(sluice_route_record, ROUTE, 2, listener = 0, "listener")                                                         \
+    X(sluice_route_record, ROUTE, 2, backend = 1101, "backend")                                                        \
+    X(sluice_route_record, ROUTE, 2, flags = 2, "flags")                                                               \
+    X(sluice_route_record, ROUTE, 2, name_count = 5, "name_count")                                                     \
+    X(sluice_route_record, ROUTE, 2, first_protocol = UINT32_MAX, "protocol_count")                                    \
+    X(sluice_route_record, ROUTE, 2, source_count = 100, "source_count")                                               \
+    X(sluice_route_record, ROUTE, 2, reserved0 = 1, "reserved0")                                                       \
+    X(sluice_listener_record, LISTENER, 3, detect = SLUICE_DETECT_TLS, "detect")                                       \
+    X(sluice_listener_record, LISTENER, 3, proxy_accept = 2, "proxy_accept")                                           \
+    X(sluice_listener_record, LISTENER, 3, trusted_count = 100, "trusted_count")                                       \
+    X(sluice_listener_record, LISTENER, 3, detect_timeout_ms = UINT64_MAX, "proxy_timeout_ms")                         \
+    X(sluice_tenant_record, TENANT, 1, flags = SLUICE_TENANT_SHARED, "flags")                                          \
+    X(sluice_tenant_record, TENANT, 1, first_route = UINT32_MAX, "route_count")                                        \
+    X(sluice_tenant_record, TENANT, 1, mirror_share_ppm = 1000001, "mirror_share_ppm")                                 \
+    X(sluice_tenant_record, TENANT, 1, fault_reset_ppm = 1000001, "fault_delay_ppm")                                   \
+    X(sluice_tenant_record, TENANT, 1, fault_delay_ms = UINT64_MAX, "fault_delay_ms")                                  \
     X(sluice_endpoint_record, ENDPOINT, 3, id = 0, "id")                                                               \
     X(sluice_endpoint_record, ENDPOINT, 3, weight = 65536, "weight")                                                   \
     X(sluice_endpoint_record, ENDPOINT, 3, state = 3, "state")                                                         \
-    X(sluice_endpoint_record, ENDPOINT, 3, reserved0 = 1, "reserved0")                                                 \
+    X(sluice_endpoint_record, ENDPOINT, 3, health = 3, "health")                                                       \
     X(sluice_endpoint_record, ENDPOINT, 3, address.port = 0, "address")                                                \
     X(sluice_endpoint_record, ENDPOINT, 3, address.family = 0, "address")
 

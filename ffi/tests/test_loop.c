@@ -20,7 +20,7 @@ static bool make_pair(int pair[2])
 
 TEST(a_session_token_keeps_slot_generation_and_side)
 {
-    static const uint32_t indexes[] = {0, 1, 1023, 4194303, (1u << 30) - 1};
+    static const uint32_t indexes[] = {0, 1, 1023, 4194303, (1u << 29) - 1};
     static const uint32_t generations[] = {1, 2, 0x7fffffff, 0x80000000, UINT32_MAX};
     for (unsigned i = 0; i < sizeof indexes / sizeof *indexes; i++) {
         for (unsigned g = 0; g < sizeof generations / sizeof *generations; g++) {
@@ -32,6 +32,14 @@ TEST(a_session_token_keeps_slot_generation_and_side)
             }
         }
     }
+}
+
+TEST(a_slot_token_keeps_its_kind)
+{
+    uint64_t token = token_slot(TOKEN_PRECONNECT, (1u << 29) - 1, UINT32_MAX);
+    CHECK_EQ(token_kind(token), TOKEN_PRECONNECT);
+    CHECK_EQ(token_index(token), (1u << 29) - 1);
+    CHECK_EQ(token_generation(token), UINT32_MAX);
 }
 
 TEST(a_listener_token_keeps_its_pointer)

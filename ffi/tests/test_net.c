@@ -63,7 +63,7 @@ static bool open_pair(struct net_address *address, int *listener, int *client, i
     bool connected;
     struct net_address peer;
     return net_probe(address) == 0 && net_listen(address, &no_options, 16, listener) == 0 &&
-           net_connect(address, client, &connected) == 0 && wait_for(*listener, POLLIN) &&
+           net_connect(address, NULL, client, &connected) == 0 && wait_for(*listener, POLLIN) &&
            net_accept(*listener, &peer, server) == 0 && wait_for(*client, POLLOUT);
 }
 
@@ -178,7 +178,7 @@ TEST(what_is_accepted_inherits_the_options)
     bool connected;
     struct net_address peer;
     REQUIRE(net_probe(&address) == 0 && net_listen(&address, &options, 16, &listener) == 0);
-    REQUIRE(net_connect(&address, &client, &connected) == 0 && wait_for(listener, POLLIN));
+    REQUIRE(net_connect(&address, NULL, &client, &connected) == 0 && wait_for(listener, POLLIN));
     REQUIRE(net_accept(listener, &peer, &server) == 0);
     CHECK_EQ(option(server, SOL_SOCKET, SO_KEEPALIVE), 1);
     CHECK_EQ(option(server, IPPROTO_TCP, TCP_KEEPIDLE), 77);
@@ -205,6 +205,35 @@ TEST(what_is_accepted_inherits_the_options)
     close(listener);
 }
 
+TEST(a_connect_comes_from_its_source_address)
+{
+    struct net_address address = ipv4("127.0.0.1", 0);
+    struct net_address source = ipv4("127.0.0.77", 0);
+    struct net_address other_family = ipv6("::1", 0);
+    struct net_address nobodys = ipv4("192.0.2.1", 0);
+    int listener;
+    int client;
+    int server;
+    bool connected;
+    struct net_address peer;
+    struct net_address own;
+    REQUIRE(net_probe(&address) == 0 && net_listen(&address, &no_options, 16, &listener) == 0);
+    REQUIRE(net_connect(&address, &source, &client, &connected) == 0 && wait_for(listener, POLLIN));
+    REQUIRE(net_accept(listener, &peer, &server) == 0);
+    CHECK_EQ(peer.ipv4.sin_addr.s_addr, source.ipv4.sin_addr.s_addr);
+    CHECK(net_local_address(client, &own) == 0 && net_address_equal(&own, &peer));
+    close(client);
+    close(server);
+    REQUIRE(net_connect(&address, &other_family, &client, &connected) == 0 && wait_for(listener, POLLIN));
+    REQUIRE(net_accept(listener, &peer, &server) == 0);
+    CHECK_EQ(peer.ipv4.sin_addr.s_addr, address.ipv4.sin_addr.s_addr);
+    close(client);
+    close(server);
+    CHECK_EQ(net_connect(&address, &nobodys, &client, &connected), -EADDRNOTAVAIL);
+    CHECK_EQ(client, -1);
+    close(listener);
+}
+
 TEST(a_v6_wildcard_takes_v4_clients)
 {
     struct net_address address = ipv6("::", 0);
@@ -220,7 +249,7 @@ TEST(a_v6_wildcard_takes_v4_clients)
     }
     REQUIRE(probe == 0 && net_listen(&address, &no_options, 16, &listener) == 0);
     struct net_address target = ipv4("127.0.0.1", net_address_port(&address));
-    REQUIRE(net_connect(&target, &client, &connected) == 0 && wait_for(listener, POLLIN));
+    REQUIRE(net_connect(&target, NULL, &client, &connected) == 0 && wait_for(listener, POLLIN));
     REQUIRE(net_accept(listener, &peer, &server) == 0);
     CHECK_EQ(peer.any.sa_family, AF_INET6);
     CHECK(IN6_IS_ADDR_V4MAPPED(&peer.ipv6.sin6_addr));
@@ -235,7 +264,7 @@ TEST(a_refused_connect_leaves_its_error_once)
     REQUIRE(net_probe(&address) == 0); /* free now, and nobody listens */
     int fd;
     bool connected;
-    int result = net_connect(&address, &fd, &connected);
+    int result = net_connect(&address, NULL, &fd, &connected);
     if (result == 0) {
         CHECK(!connected);
         CHECK(wait_for(fd, POLLOUT));
@@ -268,6 +297,32 @@ TEST(unsent_bytes_and_round_trip_are_known)
     CHECK_EQ(net_unsent(-1), 0);
     CHECK_EQ(net_rtt_us(-1), 0);
     close(client);
+    close(server);
+    close(listener);
+}
+
+TEST(a_look_tells_silence_bytes_and_the_end)
+{
+    struct net_address address = ipv4("127.0.0.1", 0);
+    int listener;
+    int client;
+    int server;
+    char byte;
+    REQUIRE(open_pair(&address, &listener, &client, &server));
+    CHECK_EQ(net_look(server), NET_NOTHING);
+    CHECK_EQ(send(client, "x", 1, MSG_NOSIGNAL), 1);
+    CHECK_EQ(net_look(server), NET_BYTES);
+    CHECK_EQ(recv(server, &byte, 1, 0), 1); /* the look has left it there */
+    CHECK_EQ(net_look(server), NET_NOTHING);
+    net_close_reset(client);
+    CHECK_EQ(net_look(server), NET_END);
+    close(server);
+    REQUIRE(net_connect(&address, NULL, &client, &(bool){false}) == 0);
+    close(client);
+    struct net_address peer;
+    REQUIRE(net_accept(listener, &peer, &server) == 0);
+    CHECK_EQ(net_look(server), NET_END);
+    CHECK_EQ(net_look(-1), NET_END);
     close(server);
     close(listener);
 }

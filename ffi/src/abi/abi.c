@@ -114,13 +114,14 @@ int32_t sluice_sessions_read(struct sluice_engine *engine, const void *filter, u
     return count;
 }
 
-int64_t sluice_sessions_kill(struct sluice_engine *engine, const void *filter, uint64_t filter_size)
+int64_t sluice_sessions_kill(struct sluice_engine *engine, const void *filter, uint64_t filter_size, uint32_t reason)
 {
     struct session_filter checked;
-    if (engine == NULL || !session_filter_read(filter, filter_size, &checked)) {
+    bool known = reason == SLUICE_REASON_KILLED || reason == SLUICE_REASON_ENDPOINT_DOWN;
+    if (engine == NULL || !known || !session_filter_read(filter, filter_size, &checked)) {
         return SLUICE_E_ARGUMENT;
     }
-    return sessions_kill(engine, &checked);
+    return sessions_kill(engine, &checked, (enum sluice_reason)reason);
 }
 
 int64_t sluice_sessions_drain(struct sluice_engine *engine, const void *filter, uint64_t filter_size, uint64_t grace_ms)
@@ -130,6 +131,22 @@ int64_t sluice_sessions_drain(struct sluice_engine *engine, const void *filter, 
         return SLUICE_E_ARGUMENT;
     }
     return sessions_drain(engine, &checked, grace_ms);
+}
+
+int32_t sluice_endpoints_health(struct sluice_engine *engine, const void *records, uint64_t size_bytes)
+{
+    const struct sluice_health_record *checked = records;
+    uint64_t count = size_bytes / sizeof(*checked);
+    if (engine == NULL || records == NULL || (uintptr_t)records % _Alignof(struct sluice_health_record) != 0 ||
+        size_bytes % sizeof(*checked) != 0) {
+        return SLUICE_E_ARGUMENT;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (checked[i].health > SLUICE_HEALTH_DOWN) {
+            return SLUICE_E_ARGUMENT;
+        }
+    }
+    return health_set(engine, checked, count);
 }
 
 int64_t sluice_log_drain(struct sluice_engine *engine, void *buffer, uint64_t size_bytes)
@@ -159,5 +176,6 @@ int32_t sluice_stats_tenant(struct sluice_engine *engine, uint32_t tenant, void 
 READER(sluice_stats_tenants, struct sluice_tenant_stats, report_tenants)
 READER(sluice_stats_listeners, struct sluice_listener_stats, report_listeners)
 READER(sluice_stats_endpoints, struct sluice_endpoint_stats, report_endpoints)
+READER(sluice_stats_backends, struct sluice_backend_stats, report_backends)
 READER(sluice_stats_workers, struct sluice_worker_stats, report_workers)
 READER(sluice_stats_sources, struct sluice_source_stats, report_sources)

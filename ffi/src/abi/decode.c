@@ -5,14 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/decoder.h"
+#include "abi/decode_records.h"
 #include "core/failure.h"
-#include "policy/balance.h"
-
-#define MILLION 1000000u
-#define ATTEMPTS_MAX 64u                   /* as many as the set of tried endpoints can tell apart */
-#define ADDRESSES_MAX (UINT32_C(1) << 20)  /* of all listeners of a blob, ranges of ports counted out */
-#define TIMEOUT_MAX_MS (UINT64_C(1) << 41) /* seventy years */
 
 static int read_process(struct decoder *decoder, struct blob *blob)
 {
@@ -39,166 +33,6 @@ static int read_process(struct decoder *decoder, struct blob *blob)
     }
     if (!all_zero(blob->process->reserved0, sizeof(blob->process->reserved0))) {
         return decoder_refuse(decoder, SLUICE_TABLE_PROCESS, 0, "reserved0", "Must be zero");
-    }
-    return SLUICE_OK;
-}
-
-static int read_endpoints(struct decoder *decoder, struct blob *blob)
-{
-    uint32_t count = decoder->header.tables[SLUICE_TABLE_ENDPOINT].count;
-    blob->endpoints = calloc(count + 1u, sizeof(*blob->endpoints));
-    if (blob->endpoints == NULL) {
-        return decoder_no_memory(decoder);
-    }
-    blob->endpoint_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sluice_endpoint_record *record = &blob->endpoints[i].record;
-        int result = decoder_read(decoder, SLUICE_TABLE_ENDPOINT, i, record, sizeof(*record));
-        if (result == SLUICE_OK) {
-            result = decoder_read_address(decoder, SLUICE_TABLE_ENDPOINT, i, &record->address, false,
-                                          &blob->endpoints[i].address);
-        }
-        if (result != SLUICE_OK) {
-            return result;
-        }
-        if (record->id == 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "id", "Must not be 0");
-        }
-        if (record->weight > UINT16_MAX) {
-            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "weight", "Must be 0 to 65535");
-        }
-        if (record->state > SLUICE_ENDPOINT_MAINTENANCE) {
-            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "state", "State %u is not known", record->state);
-        }
-        if (record->tier >= BALANCE_TIERS) {
-            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "tier", "Must be 0 to %u", BALANCE_TIERS - 1);
-        }
-        if (record->reserved0 != 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_ENDPOINT, i, "reserved0", "Must be zero");
-        }
-    }
-    return SLUICE_OK;
-}
-
-/* Whether bits beyond the prefix are zero. */
-static bool is_masked(const struct sluice_prefix_record *record)
-{
-    for (uint32_t bit = record->bits; bit < 128; bit++) {
-        if ((record->ip[bit / 8] & 0x80u >> bit % 8) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int read_prefixes(struct decoder *decoder, struct blob *blob)
-{
-    uint32_t count = decoder->header.tables[SLUICE_TABLE_PREFIX].count;
-    blob->prefixes = calloc(count + 1u, sizeof(*blob->prefixes));
-    if (blob->prefixes == NULL) {
-        return decoder_no_memory(decoder);
-    }
-    blob->prefix_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sluice_prefix_record record;
-        int result = decoder_read(decoder, SLUICE_TABLE_PREFIX, i, &record, sizeof(record));
-        if (result != SLUICE_OK) {
-            return result;
-        }
-        if (record.family != SLUICE_FAMILY_IPV4 && record.family != SLUICE_FAMILY_IPV6) {
-            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "family", "Family %u is not known", record.family);
-        }
-        if (record.bits > (record.family == SLUICE_FAMILY_IPV4 ? 32u : 128u)) {
-            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "bits", "Must be 0 to 32, or to 128 of IPv6");
-        }
-        if (!is_masked(&record)) {
-            return decoder_refuse(decoder, SLUICE_TABLE_PREFIX, i, "ip", "Bits beyond the prefix must be zero");
-        }
-        blob->prefixes[i] = (struct prefix){.family = (uint8_t)record.family, .bits = (uint8_t)record.bits};
-        memcpy(blob->prefixes[i].ip, record.ip, sizeof(record.ip));
-    }
-    return SLUICE_OK;
-}
-
-static bool inside(uint32_t first, uint32_t count, uint32_t total)
-{
-    return first <= total && count <= total - first;
-}
-
-static int read_backends(struct decoder *decoder, struct blob *blob)
-{
-    uint32_t count = decoder->header.tables[SLUICE_TABLE_BACKEND].count;
-    blob->backends = calloc(count + 1u, sizeof(*blob->backends));
-    if (blob->backends == NULL) {
-        return decoder_no_memory(decoder);
-    }
-    blob->backend_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sluice_backend_record *record = &blob->backends[i];
-        int result = decoder_read(decoder, SLUICE_TABLE_BACKEND, i, record, sizeof(*record));
-        if (result != SLUICE_OK) {
-            return result;
-        }
-        if (record->id == 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "id", "Must not be 0");
-        }
-        if (record->balance > SLUICE_BALANCE_LEAST_TIME) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "balance", "Balance %u is not known",
-                                  record->balance);
-        }
-        if (record->attempts == 0 || record->attempts > ATTEMPTS_MAX) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "attempts", "Must be 1 to %u", ATTEMPTS_MAX);
-        }
-        if (record->endpoint_count > BALANCE_MAX_MEMBERS ||
-            !inside(record->first_endpoint, record->endpoint_count, blob->endpoint_count)) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "endpoint_count",
-                                  "Must be 0 to %u records of the table", BALANCE_MAX_MEMBERS);
-        }
-        if (record->panic_ppm > MILLION) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "panic_ppm", "Must be 0 to 1000000");
-        }
-        if (record->slow_start_ms > TIMEOUT_MAX_MS) {
-            return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, i, "slow_start_ms", "Must be at most %llu",
-                                  (unsigned long long)TIMEOUT_MAX_MS);
-        }
-    }
-    return SLUICE_OK;
-}
-
-static int read_listeners(struct decoder *decoder, struct blob *blob)
-{
-    uint32_t count = decoder->header.tables[SLUICE_TABLE_LISTENER].count;
-    blob->listeners = calloc(count + 1u, sizeof(*blob->listeners));
-    if (blob->listeners == NULL) {
-        return decoder_no_memory(decoder);
-    }
-    blob->listener_count = count;
-    uint32_t addresses = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sluice_listener_record *record = &blob->listeners[i].record;
-        int result = decoder_read(decoder, SLUICE_TABLE_LISTENER, i, record, sizeof(*record));
-        if (result == SLUICE_OK) {
-            result = decoder_read_address(decoder, SLUICE_TABLE_LISTENER, i, &record->address, true,
-                                          &blob->listeners[i].address);
-        }
-        if (result != SLUICE_OK) {
-            return result;
-        }
-        if (record->id == 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "id", "Must not be 0");
-        }
-        if (record->port_last > UINT16_MAX || record->port_last < record->address.port ||
-            (record->address.port == 0 && record->port_last != 0)) {
-            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last", "Must be the first port up to 65535");
-        }
-        addresses += record->port_last - record->address.port + 1u;
-        if (addresses > ADDRESSES_MAX) {
-            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "port_last",
-                                  "All listeners have more than %u addresses", ADDRESSES_MAX);
-        }
-        if (record->reserved0 != 0) {
-            return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, i, "reserved0", "Must be zero");
-        }
     }
     return SLUICE_OK;
 }
@@ -282,34 +116,154 @@ static int check_limits(struct decoder *decoder, const struct sluice_tenant_reco
     return SLUICE_OK;
 }
 
-/* Ids are unique in their tenant, and listeners name backends of it. */
-static int check_parts(struct decoder *decoder, const struct blob *blob, const struct sluice_tenant_record *tenant)
+static int compare_ids(const void *a, const void *b)
 {
-    const struct sluice_backend_record *backends = &blob->backends[tenant->first_backend];
-    const struct blob_listener *listeners = &blob->listeners[tenant->first_listener];
+    uint32_t left = *(const uint32_t *)a;
+    uint32_t right = *(const uint32_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Sorts ids and finds one that is there twice; 0: none is. */
+static uint32_t find_twice(uint32_t *ids, uint32_t count)
+{
+    qsort(ids, count, sizeof(*ids), compare_ids);
+    for (uint32_t i = 1; i < count; i++) {
+        if (ids[i] == ids[i - 1]) {
+            return ids[i];
+        }
+    }
+    return 0;
+}
+
+/* What check_parts knows of a tenant: ids of its backends, in order. */
+struct parts {
+    const struct sluice_tenant_record *tenant;
+    uint32_t *backends;
+    uint32_t *scratch; /* room for the ids of any of its lists */
+};
+
+static bool has_backend(const struct parts *parts, uint32_t id)
+{
+    return bsearch(&id, parts->backends, parts->tenant->backend_count, sizeof(id), compare_ids) != NULL;
+}
+
+static bool is_split(const struct blob *blob, const struct sluice_tenant_record *tenant, uint32_t id)
+{
     for (uint32_t i = 0; i < tenant->backend_count; i++) {
-        for (uint32_t k = 0; k < i; k++) {
-            if (backends[k].id == backends[i].id) {
-                return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, tenant->first_backend + i, "id",
-                                      "Id is used twice");
+        const struct sluice_backend_record *backend = &blob->backends[tenant->first_backend + i];
+        if (backend->id == id) {
+            return backend->split_count > 0;
+        }
+    }
+    return false;
+}
+
+static int check_backends(struct decoder *decoder, const struct blob *blob, const struct parts *parts)
+{
+    const struct sluice_tenant_record *tenant = parts->tenant;
+    const struct sluice_backend_record *backends = &blob->backends[tenant->first_backend];
+    for (uint32_t i = 0; i < tenant->backend_count; i++) {
+        parts->backends[i] = backends[i].id;
+    }
+    uint32_t twice = find_twice(parts->backends, tenant->backend_count);
+    if (twice != 0) {
+        uint32_t last = tenant->backend_count - 1;
+        while (backends[last].id != twice) {
+            last--;
+        }
+        return decoder_refuse(decoder, SLUICE_TABLE_BACKEND, tenant->first_backend + last, "id", "Id is used twice");
+    }
+    for (uint32_t i = 0; i < tenant->backend_count; i++) {
+        for (uint32_t k = 0; k < backends[i].split_count; k++) {
+            uint32_t part = backends[i].first_split + k;
+            if (!has_backend(parts, blob->splits[part].backend) || is_split(blob, tenant, blob->splits[part].backend)) {
+                return decoder_refuse(decoder, SLUICE_TABLE_SPLIT, part, "backend",
+                                      "Backend %u is not one of the tenant's, or split itself",
+                                      blob->splits[part].backend);
             }
         }
     }
+    if (tenant->mirror_backend != 0 && !has_backend(parts, tenant->mirror_backend)) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, NO_RECORD, "mirror_backend",
+                              "Backend %u is not one of the tenant's", tenant->mirror_backend);
+    }
+    return SLUICE_OK;
+}
+
+static int check_listeners(struct decoder *decoder, const struct blob *blob, const struct parts *parts)
+{
+    const struct sluice_tenant_record *tenant = parts->tenant;
+    bool shared = (tenant->flags & SLUICE_TENANT_SHARED) != 0;
     for (uint32_t i = 0; i < tenant->listener_count; i++) {
-        bool found = false;
-        for (uint32_t k = 0; k < tenant->backend_count; k++) {
-            found = found || backends[k].id == listeners[i].record.backend;
-        }
-        if (!found) {
+        const struct sluice_listener_record *listener = &blob->listeners[tenant->first_listener + i].record;
+        parts->scratch[i] = listener->id;
+        if (shared != (listener->backend == 0) || (!shared && !has_backend(parts, listener->backend))) {
             return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "backend",
-                                  "Backend %u is not one of the tenant's", listeners[i].record.backend);
+                                  "Backend %u is not one of the tenant's", listener->backend);
         }
-        for (uint32_t k = 0; k < i; k++) {
-            if (listeners[k].record.id == listeners[i].record.id) {
-                return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + i, "id",
-                                      "Id is used twice");
-            }
+    }
+    uint32_t twice = find_twice(parts->scratch, tenant->listener_count);
+    if (twice != 0) {
+        uint32_t last = tenant->listener_count - 1;
+        while (blob->listeners[tenant->first_listener + last].record.id != twice) {
+            last--;
         }
+        return decoder_refuse(decoder, SLUICE_TABLE_LISTENER, tenant->first_listener + last, "id", "Id is used twice");
+    }
+    return SLUICE_OK;
+}
+
+static int check_routes(struct decoder *decoder, const struct blob *blob, const struct parts *parts)
+{
+    const struct sluice_tenant_record *tenant = parts->tenant;
+    for (uint32_t i = 0; i < tenant->route_count; i++) {
+        const struct sluice_route_record *route = &blob->routes[tenant->first_route + i];
+        parts->scratch[i] = route->id;
+        if (!has_backend(parts, route->backend)) {
+            return decoder_refuse(decoder, SLUICE_TABLE_ROUTE, tenant->first_route + i, "backend",
+                                  "Backend %u is not one of the tenant's", route->backend);
+        }
+    }
+    uint32_t twice = find_twice(parts->scratch, tenant->route_count);
+    if (twice != 0) {
+        uint32_t last = tenant->route_count - 1;
+        while (blob->routes[tenant->first_route + last].id != twice) {
+            last--;
+        }
+        return decoder_refuse(decoder, SLUICE_TABLE_ROUTE, tenant->first_route + last, "id", "Id is used twice");
+    }
+    return SLUICE_OK;
+}
+
+/* Ids are unique in their tenant, and what names a backend names one of it. Parts of a split are not split. */
+static int check_parts(struct decoder *decoder, const struct blob *blob, const struct sluice_tenant_record *tenant)
+{
+    uint32_t most = tenant->listener_count > tenant->route_count ? tenant->listener_count : tenant->route_count;
+    struct parts parts = {.tenant = tenant};
+    parts.backends = calloc((size_t)tenant->backend_count + most + 1u, sizeof(*parts.backends));
+    if (parts.backends == NULL) {
+        return decoder_no_memory(decoder);
+    }
+    parts.scratch = parts.backends + tenant->backend_count;
+    int result = check_backends(decoder, blob, &parts);
+    result = result != SLUICE_OK ? result : check_listeners(decoder, blob, &parts);
+    result = result != SLUICE_OK ? result : check_routes(decoder, blob, &parts);
+    free(parts.backends);
+    return result;
+}
+
+static int check_faults(struct decoder *decoder, const struct sluice_tenant_record *record, uint32_t index)
+{
+    if (record->mirror_share_ppm > MILLION) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "mirror_share_ppm", "Must be 0 to 1000000");
+    }
+    if (record->fault_delay_ppm > MILLION || record->fault_reset_ppm > MILLION || record->fault_refuse_ppm > MILLION) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "fault_delay_ppm",
+                              "Shares of faults must be 0 to 1000000");
+    }
+    if (record->fault_delay_ms > TIMEOUT_MAX_MS) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "fault_delay_ms", "Must be at most %llu",
+                              (unsigned long long)TIMEOUT_MAX_MS);
     }
     return SLUICE_OK;
 }
@@ -320,7 +274,7 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
     if (record->id == 0) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "id", "Must not be 0");
     }
-    if ((record->flags & ~(SLUICE_TENANT_ENABLED | SLUICE_TENANT_ALLOW_LIST)) != 0) {
+    if ((record->flags & ~(SLUICE_TENANT_ENABLED | SLUICE_TENANT_ALLOW_LIST | SLUICE_TENANT_SHARED)) != 0) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "flags", "Flags %#x are not known", record->flags);
     }
     if (record->reset_propagation > SLUICE_RESET_BOTH) {
@@ -334,6 +288,12 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
     if (!inside(record->first_backend, record->backend_count, blob->backend_count)) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "backend_count", "Not inside the table of backends");
     }
+    if (!inside(record->first_route, record->route_count, blob->route_count)) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "route_count", "Not inside the table of routes");
+    }
+    if ((record->flags & SLUICE_TENANT_SHARED) != 0 && (record->backend_count > 0 || record->route_count > 0)) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "flags", "Who holds shared listeners has no more");
+    }
     if (record->allow_count > blob->prefix_count || record->deny_count > blob->prefix_count ||
         !inside(record->first_prefix, record->allow_count + record->deny_count, blob->prefix_count)) {
         return decoder_refuse(decoder, SLUICE_TABLE_TENANT, index, "allow_count", "Not inside the table of prefixes");
@@ -343,14 +303,8 @@ static int check_tenant(struct decoder *decoder, const struct blob *blob, uint32
     }
     int result = check_timeouts(decoder, record, index);
     result = result != SLUICE_OK ? result : check_limits(decoder, record, index);
+    result = result != SLUICE_OK ? result : check_faults(decoder, record, index);
     return result != SLUICE_OK ? result : check_parts(decoder, blob, record);
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a;
-    uint32_t right = *(const uint32_t *)b;
-    return left < right ? -1 : left > right;
 }
 
 /* No tenant is named twice, neither to be changed nor to be removed. */
@@ -367,15 +321,12 @@ static int check_unique(struct decoder *decoder, const struct blob *blob)
     for (uint32_t i = 0; i < blob->removed_count; i++) {
         ids[blob->tenant_count + i] = blob->removed[i];
     }
-    qsort(ids, count, sizeof(*ids), compare_ids);
-    int result = SLUICE_OK;
-    for (uint32_t i = 1; i < count && result == SLUICE_OK; i++) {
-        if (ids[i] == ids[i - 1]) {
-            result = decoder_refuse(decoder, SLUICE_TABLE_TENANT, NO_RECORD, "id", "Tenant %u is named twice", ids[i]);
-        }
-    }
+    uint32_t twice = find_twice(ids, count);
     free(ids);
-    return result;
+    if (twice != 0) {
+        return decoder_refuse(decoder, SLUICE_TABLE_TENANT, NO_RECORD, "id", "Tenant %u is named twice", twice);
+    }
+    return SLUICE_OK;
 }
 
 static int read_tenants(struct decoder *decoder, struct blob *blob)
@@ -439,7 +390,8 @@ int blob_decode(const uint8_t *bytes, uint64_t size, struct blob *blob, struct s
 
     /* What others refer to comes first. */
     int (*const steps[])(struct decoder *, struct blob *) = {
-        read_process, read_endpoints, read_backends, read_listeners, read_prefixes, read_tenants, read_removed};
+        read_process, decode_endpoints, decode_splits, decode_backends, decode_prefixes,
+        decode_texts, decode_listeners, decode_routes, read_tenants,    read_removed};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == SLUICE_OK; i++) {
         result = steps[i](&decoder, blob);
     }
@@ -460,6 +412,10 @@ void blob_free(struct blob *blob)
     free(blob->listeners);
     free(blob->backends);
     free(blob->endpoints);
+    free(blob->sources);
     free(blob->prefixes);
+    free(blob->routes);
+    free(blob->texts);
+    free(blob->splits);
     memset(blob, 0, sizeof(*blob));
 }

@@ -12,6 +12,9 @@
 #include "sluice.h"
 #include "sys/net.h"
 
+#define MILLION 1000000u
+#define TIMEOUT_MAX_MS (UINT64_C(1) << 41) /* seventy years */
+
 struct decoder {
     const uint8_t *bytes;
     uint64_t size;
@@ -41,6 +44,12 @@ int decoder_read(struct decoder *decoder, uint32_t number, uint32_t index, void 
 /* Turns an address of a record into one for the kernel. */
 int decoder_read_address(struct decoder *decoder, uint32_t table, uint32_t record, const struct sluice_address *from,
                          bool port_may_be_zero, struct net_address *to);
+
+/* Whether records first..first+count are among `total`. */
+static inline bool inside(uint32_t first, uint32_t count, uint32_t total)
+{
+    return first <= total && count <= total - first;
+}
 
 /* Whether reserved bytes are zero. */
 static inline bool all_zero(const void *from, size_t size)

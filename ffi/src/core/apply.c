@@ -10,6 +10,7 @@
 #include "core/engine.h"
 #include "core/failure.h"
 #include "core/limits.h"
+#include "core/routes.h"
 #include "core/snapshot.h"
 #include "core/sources.h"
 #include "path/session.h"
@@ -26,6 +27,7 @@ struct job {
     struct tenant **versions; /* one a tenant record */
     uint32_t version_count;
     struct change change;
+    struct route_change routes;
 };
 
 static int out_of_memory(struct job *job)
@@ -305,6 +307,21 @@ static int open_addresses(struct job *job)
     return SLUICE_OK;
 }
 
+/* Routes of the tenants in hand, in the place of those in force. */
+static int prepare_routes(struct job *job)
+{
+    struct route_table *table = job->engine->process.routes;
+    int result = 0;
+    for (uint32_t i = 0; i < job->version_count && result == 0; i++) {
+        struct tenant *version = job->versions[i];
+        result = routes_prepare(table, &job->routes, in_force(job, version->id), version);
+    }
+    for (uint32_t i = 0; i < job->blob->removed_count && result == 0; i++) {
+        result = routes_prepare(table, &job->routes, in_force(job, job->blob->removed[i]), NULL);
+    }
+    return result == 0 ? SLUICE_OK : out_of_memory(job);
+}
+
 static int prepare(struct job *job)
 {
     int result = touch(job);
@@ -313,6 +330,9 @@ static int prepare(struct job *job)
     }
     if (result == SLUICE_OK) {
         result = build_versions(job);
+    }
+    if (result == SLUICE_OK) {
+        result = prepare_routes(job);
     }
     if (result == SLUICE_OK) {
         result = claim_addresses(job);
@@ -341,13 +361,21 @@ static void table_remove(struct sluice_engine *engine, const struct tenant *tena
     engine->table[last->shared->position] = last;
 }
 
+/* Counts a version in or out. */
+static void count_version(struct sluice_engine *engine, const struct tenant *version, int32_t by)
+{
+    uint32_t amount = (uint32_t)by; /* wraps, and back */
+    engine->enabled_tenants += version->enabled && !version->is_shared ? amount : 0;
+    engine->holders += version->is_shared ? amount : 0;
+}
+
 static void register_versions(struct job *job)
 {
     struct sluice_engine *engine = job->engine;
     for (uint32_t i = 0; i < job->blob->removed_count; i++) {
         struct tenant *tenant = in_force(job, job->blob->removed[i]);
         snapshot_mark_gone(tenant->shared, NULL);
-        engine->enabled_tenants -= tenant->enabled ? 1u : 0u;
+        count_version(engine, tenant, -1);
         list_remove(&tenant->shared->outdated);
         list_append(&engine->outdated, &tenant->shared->outdated);
         table_remove(engine, tenant);
@@ -356,8 +384,10 @@ static void register_versions(struct job *job)
     for (uint32_t i = 0; i < job->version_count; i++) {
         struct tenant *version = job->versions[i];
         struct tenant *before = in_force(job, version->id);
-        engine->enabled_tenants += version->enabled ? 1u : 0u;
-        engine->enabled_tenants -= before != NULL && before->enabled ? 1u : 0u;
+        count_version(engine, version, 1);
+        if (before != NULL) {
+            count_version(engine, before, -1);
+        }
         snapshot_publish(version, engine->worker_count);
         table_set(engine, version, before == NULL);
         id_map_put(&engine->tenants, version->id, version);
@@ -408,12 +438,17 @@ static void commit(struct job *job)
     for (uint32_t i = 0; i < job->change.limits_count; i++) {
         limits_swap(&job->change.limits[i]);
     }
+    /* Published above, so a client may take a new route at once; an old one ends for a worker with its commit. */
+    routes_commit(engine->process.routes, &job->routes);
     /* Before the commit: what the kernel has queued for them still is of the versions that it ends. */
     ask_in_steps(job, MESSAGE_CLOSE, job->change.closed_count);
+    job->change.versions = job->versions;
+    job->change.version_count = job->version_count;
     engine_ask(engine, MESSAGE_COMMIT, 0, &job->change);
     for (uint32_t i = 0; i < job->change.limits_count; i++) {
         limits_settle(&job->change.limits[i]);
     }
+    routes_settle(&job->routes);
     settle_bindings(job);
     engine->generation = job->blob->generation;
 }
@@ -431,6 +466,7 @@ static void undo(struct job *job)
     for (uint32_t i = 0; i < job->change.limits_count; i++) {
         limits_free(job->change.limits[i].after);
     }
+    routes_undo(&job->routes);
     for (uint32_t i = 0; i < job->version_count; i++) {
         snapshot_free(job->versions[i]);
     }

@@ -41,6 +41,8 @@ struct change {
     uint32_t closed_count;
     struct assignment *assignments;
     uint32_t assignment_count;
+    struct tenant **versions; /* that begin with the change */
+    uint32_t version_count;
     struct retirement *retirements;
     uint32_t retirement_count;
     struct limits_change *limits; /* control thread: of tenants whose limits change */

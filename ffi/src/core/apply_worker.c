@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What each worker does in a change of the configuration: opens, closes, switches over. Called by core/worker. */
 #include "core/apply.h"
+#include "path/outcome.h"
+#include "path/preconnect.h"
+#include "path/preread.h"
 #include "path/queue.h"
 #include "path/session.h"
 #include "path/throttle.h"
@@ -55,6 +58,10 @@ void apply_commit(struct path *path, const struct change *change)
                            assignment->listener);
         }
     }
+    for (uint32_t i = 0; i < change->version_count; i++) {
+        outcome_serve(path, change->versions[i]);
+        preconnect_serve(path, change->versions[i]);
+    }
     for (uint32_t i = 0; i < change->retirement_count; i++) {
         const struct retirement *retirement = &change->retirements[i];
         struct tenant_view *view = &retirement->version->views[path->worker];
@@ -62,6 +69,10 @@ void apply_commit(struct path *path, const struct change *change)
             queue_move(path, view);
         }
         session_drain_view(path, view, retirement->removed, retirement->drain_ms);
+        if (retirement->version->is_shared) {
+            preread_drain(path, view, retirement->drain_ms);
+        }
+        preconnect_retire(path, retirement->version);
         /* The limits of its tenant may have changed for those that wait for them. */
         throttle_refresh(path, &retirement->version->shared->locals[path->worker]);
         queue_refresh(path, retirement->version);

@@ -30,11 +30,20 @@ struct blob {
     struct blob_listener *listeners;
     uint32_t listener_count;
     struct sluice_backend_record *backends;
+    struct net_address *sources; /* one a backend: its source address; length 0: none */
     uint32_t backend_count;
     struct blob_endpoint *endpoints;
     uint32_t endpoint_count;
     struct prefix *prefixes;
     uint32_t prefix_count;
+    struct sluice_route_record *routes;
+    uint32_t route_count;
+    struct sluice_text_record *texts;
+    uint32_t text_count;
+    struct sluice_split_record *splits;
+    uint32_t split_count;
+    const char *strings; /* the caller's bytes: as long as the blob is applied */
+    uint32_t strings_length;
 };
 
 #endif

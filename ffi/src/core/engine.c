@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/failure.h"
+#include "core/routes.h"
 #include "core/snapshot.h"
 #include "core/sources.h"
 
@@ -38,6 +39,7 @@ static void free_engine(struct sluice_engine *engine)
     id_map_destroy(&engine->tenants);
     free(engine->table);
     sources_close(engine);
+    routes_free(engine->routes);
     free(engine->wakers);
     free(engine->cells);
     free(engine->workers);
@@ -84,7 +86,9 @@ int engine_create(const struct sluice_engine_options *options, struct sluice_eng
     engine->workers = aligned_array(options->workers, sizeof(*engine->workers));
     engine->cells = aligned_array(options->workers, sizeof(*engine->cells));
     engine->wakers = aligned_array(options->workers, sizeof(*engine->wakers));
-    if (engine->workers == NULL || engine->cells == NULL || engine->wakers == NULL ||
+    engine->routes = routes_new();
+    engine->process.routes = engine->routes;
+    if (engine->workers == NULL || engine->cells == NULL || engine->wakers == NULL || engine->routes == NULL ||
         bindings_init(&engine->bindings) != 0) {
         goto no_memory;
     }
@@ -229,7 +233,7 @@ void engine_status(struct sluice_engine *engine, struct sluice_engine_status *st
         .state = engine->state,
         .workers = engine->worker_count,
         .generation = engine->generation,
-        .tenants = engine->tenants.count,
+        .tenants = engine->tenants.count - engine->holders,
         .listeners = engine->bindings.count,
         .snapshots_held = engine_collect(engine),
     };

@@ -22,6 +22,7 @@ struct sluice_engine {
     struct worker_cell *cells; /* one a worker */
     struct waker *wakers;      /* one a worker */
     struct process_shared process;
+    struct route_table *routes;  /* of shared listeners; as in process */
     struct source_table sources; /* in use where process.sources is not NULL */
     void *sources_memory;        /* its mapping */
     uint64_t sources_bytes;
@@ -29,7 +30,8 @@ struct sluice_engine {
     struct id_map tenants; /* id → struct tenant: the version in force */
     struct tenant **table; /* the same, dense, in the order of statistics positions */
     uint32_t table_capacity;
-    uint32_t enabled_tenants;
+    uint32_t enabled_tenants; /* of tenants proper */
+    uint32_t holders;         /* of shared listeners: in the table of tenants, and no tenants */
     struct bindings bindings;
     struct list outdated; /* struct tenant_shared by `outdated`: with versions to free */
     uint32_t log_next;    /* worker whose log ring is read first next time: none starves */
@@ -55,8 +57,14 @@ uint64_t engine_collect(struct sluice_engine *engine);
 /* Each asks the workers until they have walked over all of their sessions. */
 int32_t sessions_read(struct sluice_engine *engine, const struct session_filter *filter, uint64_t cursor,
                       struct sluice_session_record *records, uint64_t room, uint64_t *next_cursor);
-int64_t sessions_kill(struct sluice_engine *engine, const struct session_filter *filter);
+int64_t sessions_kill(struct sluice_engine *engine, const struct session_filter *filter, enum sluice_reason reason);
 int64_t sessions_drain(struct sluice_engine *engine, const struct session_filter *filter, uint64_t grace_ms);
+
+/* ---- core/health: what active checks say ---- */
+
+/* Sets the health of endpoints; returns how many of the records were of one that is known. Sessions that wait are tried
+ * again when one came up. */
+int32_t health_set(struct sluice_engine *engine, const struct sluice_health_record *records, uint64_t count);
 
 /* ---- core/report: statistics ---- */
 
@@ -69,6 +77,8 @@ int32_t report_listeners(const struct sluice_engine *engine, uint32_t first, str
                          uint64_t room);
 int32_t report_endpoints(const struct sluice_engine *engine, uint32_t first, struct sluice_endpoint_stats *records,
                          uint64_t room);
+int32_t report_backends(const struct sluice_engine *engine, uint32_t first, struct sluice_backend_stats *records,
+                        uint64_t room);
 int32_t report_workers(struct sluice_engine *engine, uint32_t first, struct sluice_worker_stats *records,
                        uint64_t room);
 

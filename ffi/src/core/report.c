@@ -149,19 +149,24 @@ int32_t report_listeners(const struct sluice_engine *engine, uint32_t first, str
 }
 
 static void report_endpoint(const struct sluice_engine *engine, const struct tenant *tenant,
-                            const struct backend *backend, uint32_t index, struct sluice_endpoint_stats *record)
+                            const struct backend *backend, uint32_t index, uint64_t now_ns,
+                            struct sluice_endpoint_stats *record)
 {
     const struct endpoint *endpoint = &backend->endpoints[index];
+    const struct balance_signals *signals = &endpoint->shared->signals;
     *record = (struct sluice_endpoint_stats){
         .tenant = tenant->id,
         .backend = backend->id,
         .id = endpoint->id,
         .state = endpoint->state,
-        .sessions_active = atomic_load_explicit(&endpoint->shared->signals.active, memory_order_relaxed),
+        .sessions_active = atomic_load_explicit(&signals->active, memory_order_relaxed),
+        .health = atomic_load_explicit(&signals->health, memory_order_relaxed),
+        .ejected = balance_is_ejected(signals, now_ns),
     };
     for (uint32_t worker = 0; worker < engine->worker_count; worker++) {
         record->sessions_total += stats_get(&endpoint->shared->cells[worker].sessions_total);
         record->connect_failures += stats_get(&endpoint->shared->cells[worker].connect_failures);
+        record->preconnect_idle += stats_get(&endpoint->shared->cells[worker].preconnect_idle);
     }
 }
 
@@ -170,14 +175,50 @@ int32_t report_endpoints(const struct sluice_engine *engine, uint32_t first, str
 {
     uint64_t count = 0;
     uint64_t position = 0;
+    uint64_t now_ns = clock_now_ns();
     for (uint32_t i = 0; i < engine->tenants.count; i++) {
         const struct tenant *tenant = engine->table[i];
         for (uint32_t k = 0; k < tenant->backend_count; k++) {
             const struct backend *backend = &tenant->backends[k];
             for (uint32_t m = 0; m < backend->pool.member_count && count < room; m++, position++) {
                 if (position >= first) {
-                    report_endpoint(engine, tenant, backend, m, &records[count++]);
+                    report_endpoint(engine, tenant, backend, m, now_ns, &records[count++]);
                 }
+            }
+        }
+    }
+    return (int32_t)count;
+}
+
+static void report_backend(const struct sluice_engine *engine, const struct tenant *tenant,
+                           const struct backend *backend, struct sluice_backend_stats *record)
+{
+    *record = (struct sluice_backend_stats){
+        .tenant = tenant->id,
+        .id = backend->id,
+        .circuit = breaker_circuit(&backend->breaker, &backend->shared->breaker),
+    };
+    for (uint32_t worker = 0; worker < engine->worker_count; worker++) {
+        const struct backend_cell *cell = &backend->shared->cells[worker];
+        record->connects_total += stats_get(&cell->connects_total);
+        record->connect_failures += stats_get(&cell->connect_failures);
+        record->connect_us_sum += stats_get(&cell->connect_us_sum);
+        for (uint32_t i = 0; i < SLUICE_BUCKET_COUNT; i++) {
+            record->connect_bucket[i] += stats_get(&cell->connect_bucket[i]);
+        }
+    }
+}
+
+int32_t report_backends(const struct sluice_engine *engine, uint32_t first, struct sluice_backend_stats *records,
+                        uint64_t room)
+{
+    uint64_t count = 0;
+    uint64_t position = 0;
+    for (uint32_t i = 0; i < engine->tenants.count; i++) {
+        const struct tenant *tenant = engine->table[i];
+        for (uint32_t k = 0; k < tenant->backend_count && count < room; k++, position++) {
+            if (position >= first) {
+                report_backend(engine, tenant, &tenant->backends[k], &records[count++]);
             }
         }
     }

@@ -87,9 +87,9 @@ static int64_t scan_all(struct sluice_engine *engine, const struct session_scan 
     return (int64_t)hits;
 }
 
-int64_t sessions_kill(struct sluice_engine *engine, const struct session_filter *filter)
+int64_t sessions_kill(struct sluice_engine *engine, const struct session_filter *filter, enum sluice_reason reason)
 {
-    return scan_all(engine, &(struct session_scan){.filter = filter, .action = SESSION_SCAN_KILL});
+    return scan_all(engine, &(struct session_scan){.filter = filter, .action = SESSION_SCAN_KILL, .reason = reason});
 }
 
 int64_t sessions_drain(struct sluice_engine *engine, const struct session_filter *filter, uint64_t grace_ms)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/snapshot_routes.h"
 #include "path/queue.h"
 #include "path/throttle.h"
 #include "sys/clock.h"
@@ -103,13 +104,13 @@ static struct listener_shared *share_listener(const struct tenant *before, uint3
     return shared;
 }
 
-static struct backend_shared *share_backend(const struct backend *old, uint32_t id)
+static struct backend_shared *share_backend(const struct backend *old, uint32_t id, uint32_t workers)
 {
     if (old != NULL) {
         old->shared->references++;
         return old->shared;
     }
-    struct backend_shared *shared = shared_new(sizeof(*shared), 0, 0);
+    struct backend_shared *shared = shared_new(sizeof(*shared), sizeof(shared->cells[0]), workers);
     if (shared != NULL) {
         shared->id = id;
     }
@@ -130,6 +131,7 @@ static struct endpoint_shared *share_endpoint(const struct backend *old, const s
     if (shared != NULL) {
         shared->id = wanted->record.id;
         shared->address = wanted->address;
+        balance_set_health(&shared->signals, wanted->record.health, 0);
         if (old != NULL) {
             shared->signals.up_since_ns = clock_now_ns(); /* new among others: it starts slowly */
         }
@@ -172,6 +174,34 @@ static uint64_t address_key(const struct net_address *address)
     return key;
 }
 
+static void set_resilience(const struct sluice_backend_record *record, const struct net_address *source,
+                           struct backend *backend)
+{
+    backend->id = record->id;
+    backend->attempts = record->attempts;
+    backend->send_proxy = record->send_proxy;
+    backend->split_seed = record->split_seed;
+    backend->source_address = *source;
+    backend->backoff_ms = record->backoff_ms;
+    backend->retry_budget_ppm = record->retry_budget_ppm;
+    backend->outliers = (struct outlier_settings){
+        .failures = record->passive_failures,
+        .max_ejected_ppm = record->max_ejected_ppm,
+        .window_ns = mul_saturating_u64(record->passive_window_ms, NS_PER_MS),
+        .eject_ns = mul_saturating_u64(record->eject_ms, NS_PER_MS),
+    };
+    backend->breaker = (struct breaker_settings){
+        .requests = record->breaker_requests,
+        .error_ppm = record->breaker_error_ppm,
+        .probes = record->breaker_probes,
+        .window_ns = mul_saturating_u64(record->breaker_window_ms, NS_PER_MS),
+        .open_ns = mul_saturating_u64(record->breaker_open_ms, NS_PER_MS),
+    };
+    backend->preconnect_min = record->preconnect_min;
+    backend->preconnect_max = record->preconnect_max;
+    backend->preconnect_idle_ms = record->preconnect_idle_ms;
+}
+
 static int build_backend(const struct blob *blob, const struct sluice_backend_record *record,
                          const struct tenant *before, uint32_t workers, struct backend *backend)
 {
@@ -179,11 +209,10 @@ static int build_backend(const struct blob *blob, const struct sluice_backend_re
     const struct blob_endpoint *wanted = &blob->endpoints[record->first_endpoint];
     struct balance_member *members = calloc(record->endpoint_count + 1u, sizeof(*members));
 
-    backend->id = record->id;
-    backend->attempts = record->attempts;
+    set_resilience(record, &blob->sources[record - blob->backends], backend);
     backend->pool.members = members;
     backend->pool.member_count = record->endpoint_count;
-    backend->shared = share_backend(old, record->id);
+    backend->shared = share_backend(old, record->id, workers);
     backend->endpoints = calloc(record->endpoint_count + 1u, sizeof(*backend->endpoints));
     if (members == NULL || backend->shared == NULL || backend->endpoints == NULL) {
         return -ENOMEM;
@@ -228,28 +257,79 @@ static int build_prefixes(const struct blob *blob, const struct sluice_tenant_re
     return 0;
 }
 
-static int build_parts(const struct blob *blob, const struct sluice_tenant_record *record, const struct tenant *before,
-                       uint32_t workers, struct tenant *tenant)
+/* The parts of a split, when all backends are there. */
+static int build_splits(const struct blob *blob, const struct sluice_backend_record *record,
+                        const struct tenant *tenant, struct backend *backend)
 {
+    if (record->split_count == 0) {
+        return 0;
+    }
+    backend->splits = calloc(record->split_count, sizeof(*backend->splits));
+    if (backend->splits == NULL) {
+        return -ENOMEM;
+    }
+    uint32_t weights = 0;
+    for (uint32_t i = 0; i < record->split_count; i++) {
+        const struct sluice_split_record *part = &blob->splits[record->first_split + i];
+        weights += part->weight;
+        backend->splits[i] = (struct split){.backend = find_backend(tenant, part->backend), .weights = weights};
+    }
+    backend->split_count = record->split_count;
+    return 0;
+}
+
+static int build_backends(const struct blob *blob, const struct sluice_tenant_record *record,
+                          const struct tenant *before, uint32_t workers, struct tenant *tenant)
+{
+    const struct sluice_backend_record *sources = &blob->backends[record->first_backend];
     for (uint32_t i = 0; i < record->backend_count; i++) {
-        const struct sluice_backend_record *source = &blob->backends[record->first_backend + i];
-        int result = build_backend(blob, source, before, workers, &tenant->backends[i]);
+        int result = build_backend(blob, &sources[i], before, workers, &tenant->backends[i]);
         if (result != 0) {
             return result;
         }
     }
-    for (uint32_t i = 0; i < record->listener_count; i++) {
-        const struct sluice_listener_record *source = &blob->listeners[record->first_listener + i].record;
-        struct listener *listener = &tenant->listeners[i];
-        listener->id = source->id;
-        listener->backend = find_backend(tenant, source->backend);
-        listener->shared = share_listener(before, source->id, workers);
-        if (listener->shared == NULL) {
-            return -ENOMEM;
+    for (uint32_t i = 0; i < record->backend_count; i++) {
+        int result = build_splits(blob, &sources[i], tenant, &tenant->backends[i]);
+        if (result != 0) {
+            return result;
         }
-        SLUICE_ASSERT(listener->backend != NULL); /* decoding has checked the reference */
     }
+    tenant->mirror = find_backend(tenant, record->mirror_backend);
+    tenant->mirror_ppm = record->mirror_share_ppm;
     return 0;
+}
+
+static int build_listener(const struct blob *blob, const struct sluice_listener_record *record,
+                          const struct tenant *before, uint32_t workers, struct tenant *tenant,
+                          struct listener *listener)
+{
+    listener->id = record->id;
+    listener->backend = find_backend(tenant, record->backend);
+    listener->detects_tls = record->detect == SLUICE_DETECT_TLS;
+    listener->takes_proxy_header = record->proxy_accept == SLUICE_PROXY_REQUIRED;
+    listener->proxy_timeout_ms = record->proxy_timeout_ms;
+    listener->detect_timeout_ms = record->detect_timeout_ms;
+    listener->shared = share_listener(before, record->id, workers);
+    listener->trusted_memory = malloc(prefix_set_bytes(record->trusted_count) + 1u);
+    if (listener->shared == NULL || listener->trusted_memory == NULL) {
+        return -ENOMEM;
+    }
+    prefix_set_build(&blob->prefixes[record->first_trusted], record->trusted_count, listener->trusted_memory,
+                     &listener->trusted);
+    return 0;
+}
+
+static int build_parts(const struct blob *blob, uint32_t index, const struct tenant *before, uint32_t workers,
+                       struct tenant *tenant)
+{
+    const struct sluice_tenant_record *record = &blob->tenants[index];
+    int result = build_prefixes(blob, record, tenant);
+    result = result != 0 ? result : build_backends(blob, record, before, workers, tenant);
+    for (uint32_t i = 0; i < record->listener_count && result == 0; i++) {
+        result = build_listener(blob, &blob->listeners[record->first_listener + i].record, before, workers, tenant,
+                                &tenant->listeners[i]);
+    }
+    return result != 0 ? result : snapshot_build_routes(blob, record, tenant);
 }
 
 int snapshot_build(const struct blob *blob, uint32_t index, const struct tenant *before, uint32_t workers,
@@ -262,6 +342,13 @@ int snapshot_build(const struct blob *blob, uint32_t index, const struct tenant 
     }
     tenant->id = record->id;
     tenant->enabled = (record->flags & SLUICE_TENANT_ENABLED) != 0;
+    tenant->is_shared = (record->flags & SLUICE_TENANT_SHARED) != 0;
+    tenant->faults = (struct faults){
+        .delay_ms = record->fault_delay_ms,
+        .delay_ppm = record->fault_delay_ppm,
+        .reset_ppm = record->fault_reset_ppm,
+        .refuse_ppm = record->fault_refuse_ppm,
+    };
     tenant->reset_propagation = record->reset_propagation;
     tenant->buffer_bytes = record->buffer_bytes;
     tenant->timeouts = (struct timeouts){
@@ -286,7 +373,7 @@ int snapshot_build(const struct blob *blob, uint32_t index, const struct tenant 
     tenant->listeners = calloc(record->listener_count + 1u, sizeof(*tenant->listeners));
     tenant->shared = share_tenant(before, record->id, workers);
     if (tenant->backends == NULL || tenant->listeners == NULL || tenant->shared == NULL ||
-        build_prefixes(blob, record, tenant) != 0 || build_parts(blob, record, before, workers, tenant) != 0) {
+        build_parts(blob, index, before, workers, tenant) != 0) {
         snapshot_free(tenant);
         return -ENOMEM;
     }
@@ -327,6 +414,7 @@ static void free_backend(struct backend *backend)
     free(backend->endpoints);
     free((void *)(uintptr_t)backend->pool.members);
     free(backend->balancing);
+    free(backend->splits);
     shared_drop(backend->shared);
 }
 
@@ -336,8 +424,10 @@ void snapshot_free(struct tenant *tenant)
         free_backend(&tenant->backends[i]);
     }
     for (uint32_t i = 0; tenant->listeners != NULL && i < tenant->listener_count; i++) {
+        free(tenant->listeners[i].trusted_memory);
         shared_drop(tenant->listeners[i].shared);
     }
+    snapshot_free_routes(tenant);
     free(tenant->backends);
     free(tenant->listeners);
     free(tenant->prefixes);

@@ -14,7 +14,9 @@
 
 #include "core/apply.h"
 #include "path/listener.h"
+#include "path/mirror.h"
 #include "path/pace.h"
+#include "path/preconnect.h"
 #include "path/queue.h"
 #include "path/session.h"
 #include "path/session_scan.h"
@@ -124,6 +126,7 @@ static void handle(struct worker *worker, struct message *message)
         break;
     case MESSAGE_DRAIN:
         stop_accepting(path);
+        preconnect_close_all(path);
         session_drain_all(path, message->argument);
         break;
     case MESSAGE_SCAN:
@@ -164,6 +167,10 @@ static void fire(struct timer *timer, void *context)
         }
         return;
     }
+    if (timer == &path->mirror_expiry) {
+        mirror_expire(path);
+        return;
+    }
     session_timer(timer, context);
 }
 
@@ -184,6 +191,12 @@ static bool dispatch(struct path *path, int count)
             break;
         case TOKEN_MAILBOX:
             mail = true;
+            break;
+        case TOKEN_MIRROR:
+            mirror_event(path, token, event->events);
+            break;
+        case TOKEN_PRECONNECT:
+            preconnect_event(path, token, event->events);
             break;
         }
     }
@@ -261,6 +274,8 @@ static void tear_down(struct worker *worker)
         listener_close(path, container_of(path->listeners.next, struct listener_socket, node), false);
     }
     session_close_all(path, SLUICE_REASON_DRAINED);
+    mirror_close_all(path);
+    preconnect_close_all(path);
     session_free_dead(path);
     publish(path, 0);
     path_destroy(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Counters. Each worker has its own cell for each tenant, listener and endpoint and is the only writer of it; readers
- * sum the cells. All fields are relaxed atomics: a reader may be a moment behind, never torn.
+ * Counters. Each worker has its own cell for each tenant, listener, backend and endpoint and is the only writer of it;
+ * readers sum the cells. All fields are relaxed atomics: a reader may be a moment behind, never torn.
  */
 #ifndef SLUICE_OBSERVE_STATS_H
 #define SLUICE_OBSERVE_STATS_H
@@ -57,12 +57,23 @@ struct listener_cell {
     _Atomic uint64_t sessions_total;
 } __attribute__((aligned(CACHE_LINE)));
 
+struct preconnect_pool;
+
 struct endpoint_cell {
     _Atomic uint64_t sessions_total;
     _Atomic uint64_t connect_failures;
+    _Atomic uint64_t preconnect_idle;    /* connections ahead that are ready; goes down, too */
+    struct preconnect_pool *preconnects; /* of path/preconnect, or NULL; the worker's alone */
     /* Whether the last connect was done before anything else was: then the client's first bytes are sent at once,
      * without waiting to be told. Written and read by the cell's worker alone. */
     _Atomic uint64_t connects_slowly;
+} __attribute__((aligned(CACHE_LINE)));
+
+struct backend_cell {
+    _Atomic uint64_t connects_total;   /* sessions that tried to connect, or found all of its endpoints down */
+    _Atomic uint64_t connect_failures; /* those of them that got no endpoint, for what endpoints did */
+    _Atomic uint64_t connect_us_sum;
+    _Atomic uint64_t connect_bucket[SLUICE_BUCKET_COUNT];
 } __attribute__((aligned(CACHE_LINE)));
 
 struct worker_cell {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * epoll, and what an event names. Edge-triggered for connections, level-triggered for listeners and the mailbox. An
+ * epoll, and what an event names. Edge-triggered for sessions, level-triggered for all else. An
  * event carries a token that the caller chose; the loop knows nothing of what stands behind it.
  */
 #ifndef SLUICE_SYS_LOOP_H
@@ -38,23 +38,34 @@ enum token_kind {
     TOKEN_CLIENT = 0,   /* the client side of a session */
     TOKEN_ENDPOINT = 1, /* the endpoint side of a session */
     TOKEN_MAILBOX = 2,
-    TOKEN_LISTENER = 3, /* the rest is a pointer, aligned to 4 */
+    TOKEN_LISTENER = 3,   /* the rest is a pointer, aligned to 8 */
+    TOKEN_PRECONNECT = 4, /* a connection ahead */
+    TOKEN_MIRROR = 5,
 };
 
-/* A session's side: slot index below 2^30, generation tells an earlier life of the slot apart. */
+#define TOKEN_KIND_BITS 3u
+#define TOKEN_KIND_MASK ((1u << TOKEN_KIND_BITS) - 1u)
+
+/* What lives in a slab: slot index below 2^29, generation tells an earlier life of the slot apart. */
+static inline uint64_t token_slot(enum token_kind kind, uint32_t index, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (uint64_t)index << TOKEN_KIND_BITS | (uint64_t)kind;
+}
+
+/* A session's side. */
 static inline uint64_t token_session(uint32_t index, uint32_t generation, bool endpoint_side)
 {
-    return (uint64_t)generation << 32 | (uint64_t)index << 2 | (endpoint_side ? TOKEN_ENDPOINT : TOKEN_CLIENT);
+    return token_slot(endpoint_side ? TOKEN_ENDPOINT : TOKEN_CLIENT, index, generation);
 }
 
 static inline enum token_kind token_kind(uint64_t token)
 {
-    return (enum token_kind)(token & 3u);
+    return (enum token_kind)(token & TOKEN_KIND_MASK);
 }
 
 static inline uint32_t token_index(uint64_t token)
 {
-    return (uint32_t)token >> 2;
+    return (uint32_t)token >> TOKEN_KIND_BITS;
 }
 
 static inline uint32_t token_generation(uint64_t token)
@@ -69,7 +80,7 @@ static inline uint64_t token_listener(void *pointer)
 
 static inline void *token_pointer(uint64_t token)
 {
-    return (void *)(uintptr_t)(token & ~UINT64_C(3));
+    return (void *)(uintptr_t)(token & ~(uint64_t)TOKEN_KIND_MASK);
 }
 
 #endif

@@ -103,7 +103,7 @@ static void remove_stale(const struct net_address *address)
     if (is_abstract(address) || stat(address->local.sun_path, &status) == -1 || !S_ISSOCK(status.st_mode)) {
         return;
     }
-    int result = net_connect(address, &fd, &connected);
+    int result = net_connect(address, NULL, &fd, &connected);
     if (result == -ECONNREFUSED) {
         unlink(address->local.sun_path);
     } else if (result == 0) {
@@ -135,9 +135,9 @@ int net_probe(struct net_address *address)
             unlink(address->local.sun_path);
         }
     } else if (net_address_port(address) == 0) {
-        struct net_address bound = {.length = sizeof(bound) - offsetof(struct net_address, any)};
-        if (getsockname(fd, &bound.any, &bound.length) == -1) {
-            result = -errno;
+        struct net_address bound;
+        result = net_local_address(fd, &bound);
+        if (result != 0) {
             goto cleanup;
         }
         net_address_set_port(address, net_address_port(&bound));
@@ -216,20 +216,37 @@ int net_accept(int listener_fd, struct net_address *peer, int *fd)
     return *fd == -1 ? -errno : 0;
 }
 
-int net_connect(const struct net_address *address, int *fd, bool *connected)
+static int bind_source(int fd, const struct net_address *source)
+{
+    set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    return bind(fd, &source->any, source->length) == -1 ? -errno : 0;
+}
+
+int net_connect(const struct net_address *address, const struct net_address *source, int *fd, bool *connected)
 {
     int result = net_socket(address, fd);
     if (result != 0) {
         return result;
     }
-    *connected = connect(*fd, &address->any, address->length) == 0;
-    if (*connected || errno == EINPROGRESS) {
+    if (source != NULL && source->length != 0 && source->any.sa_family == address->any.sa_family) {
+        result = bind_source(*fd, source);
+    }
+    if (result == 0) {
+        *connected = connect(*fd, &address->any, address->length) == 0;
+        result = *connected || errno == EINPROGRESS ? 0 : -errno;
+    }
+    if (result == 0) {
         return 0;
     }
-    result = -errno;
     close(*fd);
     *fd = -1;
     return result;
+}
+
+int net_local_address(int fd, struct net_address *address)
+{
+    address->length = sizeof(*address) - offsetof(struct net_address, any);
+    return getsockname(fd, &address->any, &address->length) == -1 ? -errno : 0;
 }
 
 int net_take_error(int fd)
@@ -247,6 +264,16 @@ void net_set_nodelay(int fd)
 void net_set_urgent_inline(int fd)
 {
     set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+enum net_pending net_look(int fd)
+{
+    char byte;
+    ssize_t count = recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+    if (count == -1) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? NET_NOTHING : NET_END;
+    }
+    return count == 0 ? NET_END : NET_BYTES;
 }
 
 uint32_t net_unsent(int fd)

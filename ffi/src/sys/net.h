@@ -56,8 +56,13 @@ int net_set_options(int fd, const struct net_options *options, const struct net_
 /* A connection of a listener: its fd and peer, or -errno. */
 int net_accept(int listener_fd, struct net_address *peer, int *fd);
 
-/* Starts to connect. 0: connected or in progress (*connected tells which; a TCP connect is always "in progress"). */
-int net_connect(const struct net_address *address, int *fd, bool *connected);
+/* Starts to connect. 0: connected or in progress (*connected tells which; a TCP connect is always "in progress").
+ * `source` is the address to connect from (NULL: the kernel's choice), which is used for its own family only; its port
+ * is 0, and the kernel chooses one with the connect, so that each destination has all of them. */
+int net_connect(const struct net_address *address, const struct net_address *source, int *fd, bool *connected);
+
+/* The address that a socket has on this side. */
+int net_local_address(int fd, struct net_address *address);
 
 /* The error that a socket holds, which this call takes, as -errno; 0 when there is none. */
 int net_take_error(int fd);
@@ -66,6 +71,14 @@ void net_set_nodelay(int fd);
 
 /* Urgent data is read in its place in the stream from now on. */
 void net_set_urgent_inline(int fd);
+
+/* What a read would find; nothing is read. */
+enum net_pending {
+    NET_NOTHING, /* the connection stands and is silent */
+    NET_BYTES,
+    NET_END, /* or an error */
+};
+enum net_pending net_look(int fd);
 
 /* Bytes that the peer's kernel has not acknowledged; 0 when unknown. */
 uint32_t net_unsent(int fd);
