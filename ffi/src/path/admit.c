@@ -47,11 +47,25 @@ static enum sluice_reason pass_process(struct path *path, struct session *sessio
 {
     (void)arrives;
     struct process_shared *process = path->process;
+    uint32_t cap = atomic_load_explicit(&process->max_connections, memory_order_relaxed);
+    if (!limit_take(&process->active, cap)) {
+        return SLUICE_REASON_PROCESS_CONNECTIONS;
+    }
+    session->counted_process = true;
+    return SLUICE_REASON_OK;
+}
+
+/* The tenant's share of what the process has, where that is short. */
+static enum sluice_reason pass_share(struct path *path, struct session *session, bool arrives)
+{
+    (void)arrives;
+    struct process_shared *process = path->process;
     const struct tenant_shared *shared = shared_of(session);
     uint32_t tenants = atomic_load_explicit(&process->tenants, memory_order_relaxed);
     uint32_t cap = atomic_load_explicit(&process->max_connections, memory_order_relaxed);
     if (cap != SLUICE_UNLIMITED32) {
-        uint32_t used = atomic_load_explicit(&process->active, memory_order_relaxed);
+        /* Without this one, which the process counts already. */
+        uint32_t used = atomic_load_explicit(&process->active, memory_order_relaxed) - 1;
         if (used < cap && overload_refuses(sessions_of(shared), cap, cap - used, tenants)) {
             return SLUICE_REASON_PROCESS_CONNECTIONS;
         }
@@ -66,10 +80,6 @@ static enum sluice_reason pass_process(struct path *path, struct session *sessio
     if (unlikely(short_of_memory) && here > path->sessions.in_use / (tenants == 0 ? 1 : tenants)) {
         return SLUICE_REASON_MEMORY;
     }
-    if (!limit_take(&process->active, cap)) {
-        return SLUICE_REASON_PROCESS_CONNECTIONS;
-    }
-    session->counted_process = true;
     return SLUICE_REASON_OK;
 }
 
@@ -205,7 +215,7 @@ static enum sluice_reason pass_tenant(struct path *path, struct session *session
 enum sluice_reason admit(struct path *path, struct session *session, bool arrives)
 {
     static enum sluice_reason (*const steps[])(struct path *, struct session *, bool) = {
-        pass_process, pass_enabled, pass_access, pass_source, pass_tenant,
+        pass_process, pass_share, pass_enabled, pass_access, pass_source, pass_tenant,
     };
     while (session->admitted < sizeof(steps) / sizeof(steps[0])) {
         enum sluice_reason reason = steps[session->admitted](path, session, arrives);
@@ -216,6 +226,13 @@ enum sluice_reason admit(struct path *path, struct session *session, bool arrive
         arrives = true; /* whoever waited for the step before is new at the next */
     }
     return SLUICE_REASON_OK;
+}
+
+enum sluice_reason admit_arrival(struct path *path, struct session *session)
+{
+    enum sluice_reason reason = pass_process(path, session, true);
+    session->admitted = reason == SLUICE_REASON_OK ? 1 : 0;
+    return reason;
 }
 
 bool admit_can_wait(enum sluice_reason reason)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an accepted session has to pass before it gets an endpoint, in the order of the contract: process → tenant
- * enabled → access list → source → tenant. Each step takes what it needs or nothing; session.c gives back all of it.
- * Called on the worker's thread.
+ * What an accepted session has to pass before it gets an endpoint, in the order of the contract: process → the tenant's
+ * share of it → tenant enabled → access list → source → tenant. Each step takes what it needs or nothing; session.c
+ * gives back all of it. Called on the worker's thread.
  */
 #ifndef SLUICE_PATH_ADMIT_H
 #define SLUICE_PATH_ADMIT_H
@@ -14,6 +14,9 @@
 /* Goes on where an earlier call has stopped. SLUICE_REASON_OK: it has passed everything; else what is in the way. Who
  * `arrives` (did not wait for this step before) does not overtake those that do. */
 enum sluice_reason admit(struct path *path, struct session *session, bool arrives);
+
+/* The process's step alone, for a session of which it is not known yet whose it is. admit goes on behind it. */
+enum sluice_reason admit_arrival(struct path *path, struct session *session);
 
 /* Whether a session that is over such a limit may wait, where its tenant's limits let sessions wait. */
 bool admit_can_wait(enum sluice_reason reason);

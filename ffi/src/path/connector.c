@@ -3,16 +3,23 @@
 #include "path/connector.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "path/fault.h"
 #include "path/listener.h"
+#include "path/mirror.h"
+#include "path/outcome.h"
+#include "path/preconnect.h"
+#include "path/proxy_out.h"
 #include "path/queue.h"
 #include "path/relay.h"
+#include "path/split.h"
 #include "sys/clock.h"
 
 /* A connect that the loop reports within this time was not across a network. */
 #define QUICK_CONNECT_NS UINT64_C(100000)
+
+#define LONGEST_PAUSE 10u /* times the backend's backoff */
 
 static struct endpoint_cell *endpoint_cell(const struct path *path, const struct session *session)
 {
@@ -21,32 +28,37 @@ static struct endpoint_cell *endpoint_cell(const struct path *path, const struct
 
 static void connected(struct path *path, struct session *session)
 {
-    struct tenant_cell *cell = &session->view->tenant->shared->cells[path->worker];
     /* Read anew, as at the start of the first attempt: on one machine a connect takes less than a turn. */
     uint64_t now_ns = clock_now_ns();
     uint64_t connect_us = (now_ns - session->connect_ns) / NS_PER_US;
+    /* What is not this endpoint's: attempts before this one, and pauses. */
+    uint64_t took_ns = now_ns - (session->attempts > 1 ? session->last_active_ns : session->connect_ns);
     session->connected = true;
     session->connect_ns = now_ns;
     session->connect_us = connect_us < UINT32_MAX ? (uint32_t)connect_us : UINT32_MAX;
     session->last_active_ns = path->now_ns;
     session->side[ENDPOINT].writable = true;
-    balance_note_connect(&session->endpoint->shared->signals, connect_us * NS_PER_US, path->now_ns);
+    if (likely(!session->preconnected)) {
+        balance_note_connect(&session->endpoint->shared->signals, took_ns, path->now_ns);
+    }
     stats_add(&endpoint_cell(path, session)->sessions_total, 1);
-    stats_add(&cell->connect_us_sum, connect_us);
-    stats_add(&cell->connect_bucket[stats_bucket(connect_us)], 1);
+    outcome_connected(path, session);
     session_set_state(session, SESSION_RELAYING);
+    if (unlikely(session->mirrored)) {
+        mirror_begin(path, session);
+    }
     session_arm(path, session);
     const struct direction *up = &session->direction[UP];
-    if (session->side[CLIENT].readable || up->source_ended || up->held != NULL || session->side[ENDPOINT].aborted) {
+    if (session->side[CLIENT].readable || up->source_ended || up->held != NULL || session->side[ENDPOINT].aborted ||
+        session->header_due || session->to_be_reset) {
         session_make_ready(path, session); /* no event need come for what is here already */
     }
 }
 
-/* This attempt has failed; the endpoint's place and the socket are given back. */
-static void abandon_attempt(struct path *path, struct session *session, enum sluice_reason reason)
+/* The endpoint's place and the socket are given back; `reason` is the session's if nothing follows. */
+static void end_attempt(struct path *path, struct session *session, enum sluice_reason reason)
 {
     struct side *side = &session->side[ENDPOINT];
-    stats_add(&endpoint_cell(path, session)->connect_failures, 1);
     session_release_endpoint(path, session);
     if (side->fd != -1) {
         close(side->fd);
@@ -56,17 +68,16 @@ static void abandon_attempt(struct path *path, struct session *session, enum slu
     session->reason = (uint8_t)reason;
 }
 
+static void fail_attempt(struct path *path, struct session *session, enum sluice_reason reason)
+{
+    stats_add(&endpoint_cell(path, session)->connect_failures, 1);
+    outcome_attempt_failed(path, session);
+    end_attempt(path, session, reason);
+}
+
 static void give_up(struct path *path, struct session *session, enum sluice_reason reason)
 {
     session_close(path, session, (struct session_end){.reason = reason, .phase = PHASE_CONNECT});
-}
-
-/* The same for each client address, at every worker and in every process. */
-static uint64_t client_hash(const struct session *session)
-{
-    uint64_t words[2];
-    memcpy(words, session->client_ip, sizeof(words));
-    return words[0] ^ (words[1] * UINT64_C(0x9e3779b97f4a7c15) + session->client_family);
 }
 
 static uint32_t choose(struct path *path, const struct session *session)
@@ -74,7 +85,7 @@ static uint32_t choose(struct path *path, const struct session *session)
     struct balance_request request = {
         .now_ns = path->now_ns,
         .tried = session->tried,
-        .client_hash = client_hash(session),
+        .client_hash = session_client_hash(session),
         .random = path_random(path),
     };
     return balance_choose(&session->backend->pool, &request);
@@ -86,19 +97,24 @@ enum attempt {
     ATTEMPT_EXHAUSTED, /* this worker has no fd for it */
 };
 
-/* Starts one connect to the session's endpoint. */
+/* Starts one connect to the session's endpoint, or takes a connection ahead. */
 static enum attempt attempt(struct path *path, struct session *session, bool *done)
 {
     struct side *side = &session->side[ENDPOINT];
     const struct net_address *address = &session->endpoint->shared->address;
-    int result = net_connect(address, &side->fd, done);
-    if (result == -EMFILE || result == -ENFILE) {
-        return ATTEMPT_EXHAUSTED;
+    if (unlikely(endpoint_cell(path, session)->preconnects != NULL) && preconnect_take(path, session)) {
+        session->preconnected = true;
+        *done = true;
+    } else {
+        int result = net_connect(address, &session->backend->source_address, &side->fd, done);
+        if (result == -EMFILE || result == -ENFILE) {
+            return ATTEMPT_EXHAUSTED;
+        }
+        if (result != 0) {
+            return ATTEMPT_FAILED;
+        }
+        path->fds++;
     }
-    if (result != 0) {
-        return ATTEMPT_FAILED;
-    }
-    path->fds++;
     side->local = net_is_unix(address);
     side->exact = side->local;
     side->nodelay = side->local;
@@ -123,11 +139,15 @@ static enum attempt follow_up(struct path *path, struct session *session, bool d
     struct side *side = &session->side[ENDPOINT];
     struct endpoint_cell *cell = endpoint_cell(path, session);
     if (!done && stats_get(&cell->connects_slowly) == 0) {
-        if (session->direction[UP].held == NULL && session->side[CLIENT].readable) {
+        /* A mirror must have these bytes, too, and begins with the connection. */
+        if (session->direction[UP].held == NULL && session->side[CLIENT].readable && !session->mirrored) {
             done = relay_early_data(path, session);
         }
         if (session->state == SESSION_CLOSED) {
             return ATTEMPT_PENDING;
+        }
+        if (unlikely(session->header_due) && session->direction[UP].held == NULL) {
+            done = relay_header(path, session) || session->header_sent > 0; /* a server may speak first */
         }
         if (side->aborted && !broke_after_connect(side->error)) {
             return ATTEMPT_FAILED;
@@ -146,22 +166,73 @@ static enum attempt follow_up(struct path *path, struct session *session, bool d
     return ATTEMPT_PENDING;
 }
 
+/* Until the next attempt: doubled for each one that failed, and a random part up to half of it less, so that sessions
+ * that failed together do not come again together. */
+static uint64_t pause_ns(struct path *path, const struct session *session)
+{
+    uint64_t times = session->attempts <= 4 ? UINT64_C(1) << (session->attempts - 1) : LONGEST_PAUSE;
+    uint64_t longest_ns = mul_saturating_u64(mul_saturating_u64(session->backend->backoff_ms, NS_PER_MS), times);
+    return longest_ns - (uint64_t)((unsigned __int128)(longest_ns / 2) * path_random(path) >> 64);
+}
+
+/* An attempt has failed. True when the next one follows at once; else the session pauses before it, or has ended. */
+static bool goes_on(struct path *path, struct session *session)
+{
+    if (!outcome_may_retry(path, session)) {
+        give_up(path, session, (enum sluice_reason)session->reason);
+        return false;
+    }
+    if (session->backend->backoff_ms == 0) {
+        return true;
+    }
+    const struct side *client = &session->side[CLIENT];
+    bool ended = client->read_closed || session->direction[UP].source_ended;
+    if (client->aborted || session_client_left(session, ended ? EPOLLRDHUP : 0)) {
+        give_up(path, session, SLUICE_REASON_CLIENT_ABORT);
+        return false;
+    }
+    session->pausing = true;
+    session->last_active_ns = add_saturating_u64(path->now_ns, pause_ns(path, session));
+    session_arm(path, session);
+    return false;
+}
+
+/* Nothing to connect to, at first or any more. */
+static void end_without_endpoint(struct path *path, struct session *session)
+{
+    if (session->attempts > 0) {
+        give_up(path, session, (enum sluice_reason)session->reason);
+    } else if (balance_in_use(&session->backend->pool, path->now_ns)) {
+        outcome_wait(path, session);
+        session_turn_away(path, session, SLUICE_REASON_NO_ENDPOINT); /* all are full: it may wait for a place */
+    } else {
+        outcome_none_open(path, session);
+        give_up(path, session, SLUICE_REASON_NO_ENDPOINT);
+    }
+}
+
+/* Takes the place at an endpoint that was chosen. */
+static void choose_for(struct path *path, struct session *session, uint32_t index)
+{
+    session->endpoint = &session->backend->endpoints[index];
+    session->counted_endpoint = true;
+    session->tried |= balance_tried_bit(index);
+    session->attempts++;
+    /* The turn may have begun a while ago: the first attempt must not lose that of its time. */
+    session->last_active_ns = session->attempts == 1 ? session->connect_ns : path->now_ns;
+    proxy_out_begin(session);
+    outcome_attempt(path, session);
+}
+
 static void try_endpoints(struct path *path, struct session *session)
 {
-    while (session->attempts < session->backend->attempts) {
+    do {
         uint32_t index = queue_is_ahead(session) ? BALANCE_NONE : choose(path, session);
         if (index == BALANCE_NONE) {
-            break;
+            end_without_endpoint(path, session);
+            return;
         }
-        session->endpoint = &session->backend->endpoints[index];
-        session->counted_endpoint = true;
-        session->tried |= balance_tried_bit(index);
-        session->attempts++;
-        /* The turn may have begun a while ago: the first attempt must not lose that of its time. */
-        session->last_active_ns = session->attempts == 1 ? session->connect_ns : path->now_ns;
-        if (session->attempts > 1) {
-            stats_add(&session->view->tenant->shared->cells[path->worker].retries_total, 1);
-        }
+        choose_for(path, session, index);
         bool done = false;
         enum attempt result = attempt(path, session, &done);
         if (result == ATTEMPT_PENDING) {
@@ -175,20 +246,40 @@ static void try_endpoints(struct path *path, struct session *session)
             give_up(path, session, SLUICE_REASON_FD_EXHAUSTED);
             return;
         }
-        abandon_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);
+        fail_attempt(path, session, SLUICE_REASON_CONNECT_REFUSED);
+    } while (goes_on(path, session));
+}
+
+/* Finds the backend's part for the session, where it is split, and passes its circuit breaker. False when the session
+ * has ended. */
+static bool pass_backend(struct path *path, struct session *session)
+{
+    if (unlikely(session->backend->splits != NULL)) {
+        const struct backend *part = split_choose(path, session, session->backend);
+        if (part == NULL) {
+            give_up(path, session, SLUICE_REASON_NO_ENDPOINT);
+            return false;
+        }
+        session->backend = part;
     }
-    if (session->attempts > 0) {
-        give_up(path, session, (enum sluice_reason)session->reason);
-    } else if (balance_in_use(&session->backend->pool, path->now_ns)) {
-        session_turn_away(path, session, SLUICE_REASON_NO_ENDPOINT); /* all are full: it may wait for a place */
-    } else {
-        give_up(path, session, SLUICE_REASON_NO_ENDPOINT);
+    enum sluice_reason refusal = outcome_enter(path, session);
+    if (unlikely(refusal != SLUICE_REASON_OK)) {
+        give_up(path, session, refusal);
+        return false;
     }
+    return true;
 }
 
 void connector_start(struct path *path, struct session *session)
 {
     session_set_state(session, SESSION_CONNECTING);
+    if (fault_may_strike(session) && fault_strikes(path, session)) {
+        return;
+    }
+    if (!pass_backend(path, session)) {
+        return;
+    }
+    session->mirrored = mirror_draw(path, session);
     session->connect_ns = clock_now_ns();
     session->side[CLIENT].readable = true; /* worth a try before the loop says so */
     try_endpoints(path, session);
@@ -209,7 +300,7 @@ void connector_event(struct path *path, struct session *session, enum session_si
     if (which == CLIENT) {
         /* A unix socket says HUP for a plain close, too: what was sent before it still goes on. */
         bool gone = (events & EPOLLERR) || ((events & EPOLLHUP) && !session->side[CLIENT].local);
-        if (gone) {
+        if (gone || (session->pausing && session_client_left(session, events))) {
             give_up(path, session, SLUICE_REASON_CLIENT_ABORT);
         }
         return; /* its bytes wait in the kernel until there is somewhere to put them */
@@ -224,8 +315,10 @@ void connector_event(struct path *path, struct session *session, enum session_si
         }
         /* The kernel gives up by itself where the connect timeout is longer, or off. */
         bool unanswered = error == ETIMEDOUT;
-        abandon_attempt(path, session, unanswered ? SLUICE_REASON_CONNECT_TIMEOUT : SLUICE_REASON_CONNECT_REFUSED);
-        try_endpoints(path, session);
+        fail_attempt(path, session, unanswered ? SLUICE_REASON_CONNECT_TIMEOUT : SLUICE_REASON_CONNECT_REFUSED);
+        if (goes_on(path, session)) {
+            try_endpoints(path, session);
+        }
         return;
     }
     if (events & EPOLLOUT) {
@@ -238,6 +331,25 @@ void connector_event(struct path *path, struct session *session, enum session_si
 
 void connector_timeout(struct path *path, struct session *session)
 {
-    abandon_attempt(path, session, SLUICE_REASON_CONNECT_TIMEOUT);
-    try_endpoints(path, session);
+    if (session->pausing) {
+        session->pausing = false;
+        try_endpoints(path, session);
+        return;
+    }
+    fail_attempt(path, session, SLUICE_REASON_CONNECT_TIMEOUT);
+    if (goes_on(path, session)) {
+        try_endpoints(path, session);
+    }
+}
+
+void connector_endpoint_down(struct path *path, struct session *session)
+{
+    if (session->pausing) {
+        return; /* that endpoint's attempt is over */
+    }
+    /* No failure of the attempt: it had time left. */
+    end_attempt(path, session, SLUICE_REASON_ENDPOINT_DOWN);
+    if (goes_on(path, session)) {
+        try_endpoints(path, session);
+    }
 }

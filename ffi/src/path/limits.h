@@ -67,7 +67,8 @@ struct waiting_room {
     struct list mark;    /* in `held`: where a look through it goes on */
     bool again;          /* and once more from its beginning after that */
     uint64_t look_first; /* held_head when the look began */
-    uint64_t token_ns;   /* when the first of those looked at that wait for a token may have it; UINT64_MAX: none */
+    uint64_t token_ns;   /* when the first of those looked at that wait for a token (or the end of an ejection) may have
+                            it; UINT64_MAX: none */
     bool looking;        /* through `held`, over more than one turn */
     _Atomic uint64_t waiting_head; /* ticket of the first of each list, or NO_TICKET; read by other workers */
     _Atomic uint64_t held_head;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "path/preconnect.h"
 #include "path/session.h"
 #include "sys/clock.h"
 
@@ -64,22 +65,30 @@ void listener_serve(struct path *path, struct listener_socket *socket, struct te
     }
 }
 
-/* Whether a session more can be served; gives up idle pipes for it. */
+/* Fds in use with one session more. */
+static uint64_t fds_needed(const struct path *path)
+{
+    return path->fds + 2u + RESERVED_FDS + path->worker_count + 2u * path->pipes.open_pipes;
+}
+
+/* Whether a session more can be served; gives up idle pipes and connections ahead for it. */
 static bool has_room(struct path *path)
 {
     struct rlimit limit;
-    uint64_t needed = path->fds + 2u + RESERVED_FDS + path->worker_count;
-    if (needed + 2u * path->pipes.open_pipes <= path->fd_limit) {
+    if (likely(fds_needed(path) <= path->fd_limit)) {
         return true;
     }
     /* The limit may have been changed under us; asking is cheap beside what follows. */
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         path->fd_limit = limit.rlim_cur;
     }
-    if (needed + 2u * path->pipes.open_pipes > path->fd_limit) {
+    if (fds_needed(path) > path->fd_limit) {
         pipe_pool_trim(&path->pipes);
     }
-    return needed + 2u * path->pipes.open_pipes <= path->fd_limit;
+    if (fds_needed(path) > path->fd_limit) {
+        preconnect_give_way(path);
+    }
+    return fds_needed(path) <= path->fd_limit;
 }
 
 uint64_t listener_room(const struct path *path)
@@ -114,6 +123,7 @@ static bool kernel_said_no(const struct path *path)
 void listener_out_of_fds(struct path *path)
 {
     path->accept_error = true;
+    preconnect_give_way(path);
     timer_wheel_arm(&path->wheel, &path->accept_resume, path->now_ms + ACCEPT_PAUSE_MS);
 }
 
@@ -163,6 +173,7 @@ static enum accepted accept_one(struct path *path, struct listener_socket *socke
     case ENOBUFS:
     case ENOMEM:
         path->accept_error = true;
+        preconnect_give_way(path);
         return ACCEPTED_LATER;
     default:
         return ACCEPTED_ONE; /* that client is gone already; there may be others */

@@ -3,6 +3,7 @@
 #include "path/meter.h"
 
 #include "path/session.h"
+#include "path/session_text.h"
 #include "path/throttle.h"
 
 struct session_meter *meter_of(struct path *path, struct session *session)
@@ -27,6 +28,7 @@ struct session_meter *meter_of(struct path *path, struct session *session)
 void meter_free(struct path *path, struct session *session)
 {
     if (session->meter != NULL) {
+        session_text_free(path, session->meter->text);
         slab_give(&path->meters, session->meter->index);
         session->meter = NULL;
     }

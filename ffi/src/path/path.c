@@ -8,7 +8,10 @@
 #include <sys/random.h>
 
 #include "path/meter.h"
+#include "path/mirror.h"
+#include "path/preconnect_pool.h"
 #include "path/session.h"
+#include "path/session_text.h"
 #include "sys/clock.h"
 
 void path_tick(struct path *path)
@@ -47,12 +50,19 @@ int path_init(struct path *path, const struct path_parts *parts)
     list_init(&path->ready);
     list_init(&path->dead);
     list_init(&path->listeners);
+    list_init(&path->mirrors_left);
+    timer_init(&path->mirror_expiry);
     timer_init(&path->accept_resume);
     path_tick(path);
     timer_wheel_init(&path->wheel, path->now_ms);
     timer_wheel_init(&path->paces, path->now_ns >> PACE_TICK_SHIFT);
     slab_init(&path->sessions, sizeof(struct session));
     slab_init(&path->meters, sizeof(struct session_meter));
+    slab_init(&path->texts, SESSION_TEXT_SMALL);
+    slab_init(&path->long_texts, SESSION_TEXT_LARGE);
+    slab_init(&path->mirrors, sizeof(struct mirror));
+    slab_init(&path->preconnects, sizeof(struct preconnect));
+    slab_init(&path->preconnect_pools, sizeof(struct preconnect_pool));
     buffer_pool_init(&path->buffers);
     if (getrandom(&path->random, sizeof(path->random), 0) != (ssize_t)sizeof(path->random) || path->random == 0) {
         path->random = path->now_ns | 1;
@@ -78,6 +88,11 @@ void path_destroy(struct path *path)
     buffer_pool_destroy(&path->buffers);
     slab_destroy(&path->sessions);
     slab_destroy(&path->meters);
+    slab_destroy(&path->texts);
+    slab_destroy(&path->long_texts);
+    slab_destroy(&path->mirrors);
+    slab_destroy(&path->preconnects);
+    slab_destroy(&path->preconnect_pools);
     free(path->scratch);
     path->scratch = NULL;
 }

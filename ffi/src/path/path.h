@@ -12,6 +12,7 @@
 #include "observe/log_ring.h"
 #include "observe/stats.h"
 #include "path/plan.h"
+#include "policy/client_hello.h"
 #include "sys/buffer_pool.h"
 #include "sys/list.h"
 #include "sys/loop.h"
@@ -29,15 +30,22 @@ struct path {
     uint64_t unix_read_ms; /* when that was last done */
     struct loop loop;
     struct timer_wheel wheel;
-    struct timer_wheel paces; /* struct pace, in ticks of path/pace */
-    struct slab sessions;     /* struct session */
-    struct slab meters;       /* struct session_meter */
+    struct timer_wheel paces;     /* struct pace, in ticks of path/pace */
+    struct slab sessions;         /* struct session */
+    struct slab meters;           /* struct session_meter */
+    struct slab texts;            /* struct session_text, of SESSION_TEXT_SMALL bytes */
+    struct slab long_texts;       /* the same, of SESSION_TEXT_LARGE */
+    struct slab mirrors;          /* struct mirror */
+    struct slab preconnects;      /* struct preconnect */
+    struct slab preconnect_pools; /* struct preconnect_pool */
     struct pipe_pool pipes;
     struct buffer_pool buffers;
     struct list ready;              /* sessions with work left over from an earlier event, by `ready` */
     struct list dead;               /* closed sessions, freed at the end of the turn, by `ready` */
     struct list listeners;          /* struct listener_socket, bound here, by `node` */
-    uint32_t fds;                   /* fds of sessions and listeners in this worker's table */
+    struct list mirrors_left;       /* mirrors whose session has ended, oldest first, by `node` */
+    struct timer mirror_expiry;     /* armed for the first of them */
+    uint32_t fds;                   /* of sessions, mirrors, listeners and connections ahead in this worker's table */
     uint64_t fd_limit;              /* fds that the table may have */
     struct timer accept_resume;     /* armed while accepting is paused: looks again, whatever happens */
     uint64_t accept_paused_ns;      /* when the pause began; 0: none */
@@ -47,6 +55,7 @@ struct path {
     bool draining;                  /* accepts no more */
     uint64_t memory_short_ns;       /* when there last was no memory for a session; 0: never */
     uint64_t random;                /* state of path_random */
+    struct client_hello hello;      /* the one that is being read */
     uint8_t *scratch;               /* PATH_SCRATCH_BYTES: where bytes pass through */
     struct process_shared *process; /* shared with the other workers: atomics */
     struct waker *wakers;           /* one a worker, by its number: anybody pushes */
@@ -69,7 +78,7 @@ struct path_parts {
 /* Returns 0 or -errno. The scratch, loop and pools are made. */
 int path_init(struct path *path, const struct path_parts *parts);
 
-/* No session and no listener may be left. */
+/* No session, listener or connection ahead may be left. */
 void path_destroy(struct path *path);
 
 /* Reads the clock. */
@@ -85,6 +94,12 @@ static inline uint64_t path_random(struct path *path)
     path->random ^= path->random << 25;
     path->random ^= path->random >> 27;
     return path->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+/* Whether a draw hits a share of `ppm` parts per million. */
+static inline bool path_draw(struct path *path, uint32_t ppm)
+{
+    return ppm != 0 && path_random(path) % 1000000u < ppm;
 }
 
 static inline uint64_t path_unix_ms(const struct path *path)

@@ -16,7 +16,11 @@
 #include "observe/stats.h"
 #include "path/limits.h"
 #include "policy/balance.h"
+#include "policy/breaker.h"
+#include "policy/outlier.h"
 #include "policy/prefix_set.h"
+#include "policy/retry_budget.h"
+#include "policy/route.h"
 #include "sys/list.h"
 #include "sys/net.h"
 
@@ -30,6 +34,7 @@ struct process_shared {
     _Atomic uint32_t access_progress_ms;
     /* Made when the first tenant limits its sources, and never again. Release by the control thread, acquire here. */
     _Atomic(struct source_table *) sources;
+    struct route_table *routes; /* there from the beginning */
 };
 
 struct endpoint_shared {
@@ -37,7 +42,10 @@ struct endpoint_shared {
     uint32_t id;
     struct net_address address;                          /* identity: a changed address is another endpoint */
     _Alignas(CACHE_LINE) struct balance_signals signals; /* what balancing knows of it, its sessions with that */
-    struct endpoint_cell cells[];                        /* one a worker */
+    struct outlier outlier;                              /* its failed connects, and ejections */
+    _Atomic uint32_t preconnects;      /* connections ahead of all workers, connecting and ready; limit_take */
+    _Atomic uint32_t preconnect_extra; /* places for them above preconnect_min; the same */
+    struct endpoint_cell cells[];      /* one a worker */
 };
 
 struct endpoint {
@@ -51,6 +59,16 @@ struct backend_shared {
     uint32_t id;
     _Alignas(CACHE_LINE) struct balance_shared balance; /* places of round robin */
     _Atomic uint32_t waiting;                           /* sessions that wait for a place at one of its endpoints */
+    struct outlier_backend outliers;
+    struct breaker breaker;
+    struct retry_budget retries;
+    struct backend_cell cells[]; /* one a worker */
+};
+
+/* A part of a backend that is split. */
+struct split {
+    const struct backend *backend;
+    uint32_t weights; /* its weight and those of the parts before it */
 };
 
 struct backend {
@@ -60,6 +78,18 @@ struct backend {
     struct balance_pool pool;
     void *balancing;            /* memory of the pool's tables */
     struct endpoint *endpoints; /* pool.member_count of them, in the order of pool.members */
+    struct split *splits;       /* parts that its sessions go to: then it has no endpoints */
+    uint32_t split_count;
+    uint64_t split_seed;               /* which clients go to which of them */
+    uint32_t send_proxy;               /* SLUICE_SEND_PROXY_* */
+    struct net_address source_address; /* of connections to endpoints; length 0: the kernel's choice */
+    uint64_t backoff_ms;               /* before a further attempt */
+    uint32_t retry_budget_ppm;         /* as retry_budget_take has it */
+    struct outlier_settings outliers;  /* passive ejection */
+    struct breaker_settings breaker;
+    uint32_t preconnect_min; /* connections ahead, for each endpoint and the process */
+    uint32_t preconnect_max;
+    uint64_t preconnect_idle_ms;
     struct backend_shared *shared;
 };
 
@@ -73,8 +103,34 @@ struct listener {
     uint32_t id;
     /* Written by the control thread before it tells the workers of a newer version, read by them when told. */
     bool gone;
-    const struct backend *backend;
+    bool detects_tls;        /* server name and protocols are read from the ClientHello */
+    bool takes_proxy_header; /* connections begin with a PROXY header, from a trusted address */
+    uint64_t proxy_timeout_ms;
+    uint64_t detect_timeout_ms;
+    struct prefix_set trusted;     /* who may send a PROXY header */
+    void *trusted_memory;          /* or NULL */
+    const struct backend *backend; /* NULL: shared, routes decide */
     struct listener_shared *shared;
+};
+
+/* What a tenant takes from a shared listener. */
+struct route {
+    struct route_rule rule; /* of policy/route; the route is found by it */
+    uint32_t id;
+    uint32_t listener;
+    bool is_default;
+    const struct route_text *names; /* in lower case; "*." for wildcards */
+    uint32_t name_count;
+    const struct backend *backend;
+    struct tenant *tenant; /* version */
+};
+
+/* Trouble on purpose, for a share of a tenant's sessions each. */
+struct faults {
+    uint64_t delay_ms;
+    uint32_t delay_ppm;
+    uint32_t reset_ppm;
+    uint32_t refuse_ppm;
 };
 
 struct tenant_shared {
@@ -129,6 +185,7 @@ struct timeouts {
 struct tenant {
     uint32_t id;
     bool enabled;
+    bool is_shared; /* holds shared listeners and nothing else; nobody's tenant */
     bool has_allow_list;
     struct prefix_set allow;    /* who may connect, where there is such a list */
     struct prefix_set deny;     /* who may not */
@@ -141,6 +198,14 @@ struct tenant {
     uint32_t listener_count;
     struct backend *backends;
     uint32_t backend_count;
+    struct route *routes;
+    uint32_t route_count;
+    struct route_text *texts; /* of all its routes */
+    char *text_bytes;
+    struct prefix *route_prefixes; /* the same */
+    const struct backend *mirror;  /* where client bytes are copied to; NULL: no mirror */
+    uint32_t mirror_ppm;
+    struct faults faults;
     struct tenant_shared *shared;
     struct list siblings;        /* in shared->versions; control thread */
     _Atomic uint32_t views_held; /* workers that still use this version; at 0 (acquire) the control thread frees it */

@@ -2,11 +2,10 @@
  * Waiting sessions. Called on the worker's thread. */
 #include "path/queue.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "path/admit.h"
 #include "path/meter.h"
+#include "path/queue_wake.h"
+#include "path/split.h"
 #include "policy/limit.h"
 #include "sys/clock.h"
 
@@ -183,43 +182,17 @@ void queue_leave(struct path *path, struct session *session)
 
 static void wake(struct path *path, struct tenant *version, uint32_t worker)
 {
-    struct waiting_room *room = &version->shared->locals[worker].room;
-    if (waker_claim(&room->node)) {
-        /* The caller has a session on this version; until the node is taken this stands for it. */
-        tenant_pin(version);
-        room->pinned = version;
-        waker_push(&path->wakers[worker], &room->node);
-    }
+    queue_wake_worker(path->wakers, version, worker);
 }
 
-/* The worker whose first session has waited longest, among those with a ticket above `after`. */
 static uint32_t oldest(const struct path *path, const struct tenant_shared *shared, bool held, uint64_t after)
 {
-    uint32_t worker = UINT32_MAX;
-    uint64_t lowest = NO_TICKET;
-    for (uint32_t i = 0; i < path->worker_count; i++) {
-        const struct waiting_room *room = &shared->locals[i].room;
-        uint64_t ticket = atomic_load(held ? &room->held_head : &room->waiting_head);
-        if (ticket < lowest && (after == NO_TICKET || ticket > after)) {
-            lowest = ticket;
-            worker = i;
-        }
-    }
-    return worker;
+    return queue_wake_oldest(shared, path->worker_count, held, after);
 }
 
 void queue_wake(struct path *path, struct tenant *version)
 {
-    struct tenant_shared *shared = version->shared;
-    if (likely(atomic_load(&shared->queue_length) == 0)) {
-        return;
-    }
-    for (unsigned held = 0; held <= 1; held++) {
-        uint32_t worker = oldest(path, shared, held != 0, NO_TICKET);
-        if (worker != UINT32_MAX) {
-            wake(path, version, worker);
-        }
-    }
+    queue_wake_first(path->wakers, path->worker_count, version);
 }
 
 /* ---- Serving ---- */
@@ -241,7 +214,8 @@ static enum sluice_reason obstacle(struct path *path, struct session *session, c
         return SLUICE_REASON_TENANT_DISABLED;
     }
     enum sluice_reason reason = admit(path, session, false);
-    if (reason == SLUICE_REASON_OK && session->meter->waits_for_place &&
+    /* A split without weights has no part to wait at: it goes on, and is told so. */
+    if (reason == SLUICE_REASON_OK && session->meter->waits_for_place && session->backend->splits == NULL &&
         !balance_has_place(&session->backend->pool, path->now_ns)) {
         return SLUICE_REASON_NO_ENDPOINT;
     }
@@ -278,7 +252,7 @@ static bool try_again(struct path *path, struct session *session)
     return true;
 }
 
-/* Notes when a session that waits for a token of a rate may have it. */
+/* Notes when a session that waits for a token of a rate may have it, or one that waits for a place. */
 static void note_token(const struct path *path, struct waiting_room *room, const struct session *session)
 {
     struct tenant_limits *limits = tenant_limits(shared_of(session));
@@ -289,6 +263,8 @@ static void note_token(const struct path *path, struct waiting_room *room, const
         wait_ns = token_wait_ns(&rate->rate, &rate->spent, path->now_ns, TOKENS_A_SESSION);
     } else if (meter->held_for == SLUICE_REASON_SOURCE_RATE && limits->source.limited) {
         wait_ns = source_wait_ns(meter->source, &limits->source, path->now_ns);
+    } else if (meter->waits_for_place && session->backend->outliers.failures != 0) {
+        wait_ns = outlier_wait_ns(&session->backend->pool, path->now_ns);
     }
     uint64_t at_ns = add_saturating_u64(path->now_ns, wait_ns);
     room->token_ns = at_ns < room->token_ns ? at_ns : room->token_ns;
@@ -410,29 +386,60 @@ void queue_init(struct waiting_room *room)
 
 /* ---- A change of the configuration ---- */
 
-/* False when the version has its listener no more. */
-static bool move_session(struct session *session, struct tenant_view *to)
+/* Where a session stands in another version: its listener, or its route. */
+struct place {
+    const struct listener *listener;
+    const struct route *route;
+};
+
+/* False when the version has it no more. */
+static bool find_place(const struct session *session, const struct tenant *tenant, struct place *place)
 {
-    const struct tenant *tenant = to->tenant;
-    for (uint32_t i = 0; i < tenant->listener_count; i++) {
-        if (tenant->listeners[i].id != session->listener->id) {
-            continue;
+    const struct route *route = session->meter->route;
+    *place = (struct place){.listener = session->listener};
+    for (uint32_t i = 0; route != NULL && i < tenant->route_count; i++) {
+        if (tenant->routes[i].id == route->id) {
+            place->route = &tenant->routes[i];
+            return true;
         }
-        bool for_place = session->meter->waits_for_place;
-        list_remove(&session->siblings);
-        session->view->session_count--;
-        session->view = to;
-        list_append(&to->sessions, &session->siblings);
-        to->session_count++;
-        session->listener = &tenant->listeners[i];
-        if (for_place) {
-            atomic_fetch_sub(&session->backend->shared->waiting, 1);
-            session->backend = session->listener->backend;
-            atomic_fetch_add(&session->backend->shared->waiting, 1);
+    }
+    for (uint32_t i = 0; route == NULL && i < tenant->listener_count; i++) {
+        if (tenant->listeners[i].id == session->listener->id) {
+            place->listener = &tenant->listeners[i];
+            return true;
         }
-        return true;
     }
     return false;
+}
+
+/* The backend that it then waits at: the part, of one that is split. */
+static const struct backend *backend_at(struct path *path, const struct session *session, const struct place *place)
+{
+    const struct backend *backend = place->route != NULL ? place->route->backend : place->listener->backend;
+    const struct backend *part = backend->splits != NULL ? split_choose(path, session, backend) : NULL;
+    return part != NULL ? part : backend;
+}
+
+static bool move_session(struct path *path, struct session *session, struct tenant_view *to)
+{
+    struct place place;
+    if (!find_place(session, to->tenant, &place)) {
+        return false;
+    }
+    bool for_place = session->meter->waits_for_place;
+    list_remove(&session->siblings);
+    session->view->session_count--;
+    session->view = to;
+    list_append(&to->sessions, &session->siblings);
+    to->session_count++;
+    session->listener = place.listener;
+    session->meter->route = place.route;
+    if (for_place) {
+        atomic_fetch_sub(&session->backend->shared->waiting, 1);
+        session->backend = backend_at(path, session, &place);
+        atomic_fetch_add(&session->backend->shared->waiting, 1);
+    }
+    return true;
 }
 
 void queue_move(struct path *path, struct tenant_view *view)
@@ -447,7 +454,7 @@ void queue_move(struct path *path, struct tenant_view *view)
         struct session *session = container_of(node, struct session, siblings);
         node = node->next; /* before it joins another list */
         if (session->state == SESSION_QUEUED) {
-            moved = move_session(session, &newest->views[path->worker]) || moved;
+            moved = move_session(path, session, &newest->views[path->worker]) || moved;
         }
     }
     if (moved) {
@@ -476,15 +483,7 @@ void queue_refresh(struct path *path, struct tenant *version)
 
 void queue_event(struct path *path, struct session *session, uint32_t events)
 {
-    struct side *side = &session->side[CLIENT];
-    bool gone = (events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !side->local);
-    if (!gone && (events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
-        /* A client that has sent something and then closed its direction may well wait for the answer. */
-        uint8_t byte;
-        ssize_t count = recv(side->fd, &byte, 1, MSG_PEEK);
-        gone = count == 0 || (count < 0 && errno != EAGAIN);
-    }
-    if (gone) {
+    if (session_client_left(session, events)) {
         session_close(path, session, (struct session_end){.reason = SLUICE_REASON_CLIENT_ABORT, .phase = PHASE_QUEUE});
     }
 }

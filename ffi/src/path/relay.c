@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "path/fault.h"
+#include "path/mirror.h"
+#include "path/proxy_out.h"
 #include "path/relay_splice.h"
 #include "path/throttle.h"
 #include "sys/clock.h"
@@ -69,6 +72,33 @@ static void before_write(const struct direction *direction, struct side *sink)
     }
 }
 
+/* As send, to the sink of a direction; what is left of a PROXY header goes first. */
+static ssize_t put(struct session *session, enum session_side which, const uint8_t *bytes, size_t length, int flags)
+{
+    if (unlikely(session->header_due) && which == UP) {
+        return proxy_out_send(session, bytes, length, flags);
+    }
+    return send(session->side[!which].fd, bytes, length, flags);
+}
+
+bool relay_header(struct path *path, struct session *session)
+{
+    struct side *sink = &session->side[ENDPOINT];
+    while (session->header_due) {
+        if (!sink->writable || sink->aborted) {
+            return false;
+        }
+        if (proxy_out_send(session, NULL, 0, MSG_NOSIGNAL) < 0 && !relay_side_failed(session, ENDPOINT, errno)) {
+            relay_blocked(path, session, ENDPOINT);
+        }
+    }
+    if (!sink->nodelay) {
+        net_set_nodelay(sink->fd); /* the client's first bytes are not the connection's */
+        sink->nodelay = true;
+    }
+    return true;
+}
+
 /* ---- Held bytes ---- */
 
 static _Atomic uint64_t *buffered(struct session *session)
@@ -113,6 +143,13 @@ void relay_drop(struct path *path, struct session *session, enum session_side wh
     }
 }
 
+/* Whether there may be bytes of the client that the PROXY header goes with. */
+static bool has_company(const struct session *session)
+{
+    const struct direction *up = &session->direction[UP];
+    return up->held != NULL || (session->side[CLIENT].readable && !up->source_ended);
+}
+
 /* Sends what is held or in the pipe. False while some of it remains. */
 static bool flush(struct path *path, struct session *session, enum session_side which)
 {
@@ -121,12 +158,16 @@ static bool flush(struct path *path, struct session *session, enum session_side 
     if (direction->pipe != NULL && direction->pipe->bytes > 0) {
         return splice_flush(path, session, which);
     }
+    if (unlikely(session->header_due) && which == UP && !has_company(session) && !relay_header(path, session)) {
+        return false;
+    }
     while (direction->held != NULL) {
         if (!sink->writable) {
             return false;
         }
         before_write(direction, sink);
-        ssize_t sent = send(sink->fd, direction->held + direction->held_offset, direction->held_length, MSG_NOSIGNAL);
+        ssize_t sent =
+            put(session, which, direction->held + direction->held_offset, direction->held_length, MSG_NOSIGNAL);
         if (sent < 0) {
             if (!relay_side_failed(session, !which, errno)) {
                 relay_blocked(path, session, !which);
@@ -155,7 +196,7 @@ static bool pass_on(struct path *path, struct session *session, enum session_sid
     before_write(direction, sink);
     /* When these are known to be the last bytes, the end that is passed on next travels in the same segment. */
     int flags = MSG_NOSIGNAL | (direction->source_ended ? MSG_MORE : 0);
-    ssize_t sent = send(sink->fd, path->scratch, length, flags);
+    ssize_t sent = put(session, which, path->scratch, length, flags);
     if (sent < 0) {
         if (relay_side_failed(session, !which, errno)) {
             sent = 0; /* held all the same while connecting: another endpoint may get them */
@@ -228,6 +269,9 @@ static uint32_t copy_move(struct path *path, struct session *session, enum sessi
     if (count == 0 || !pass_on(path, session, which, count)) {
         return 0;
     }
+    if (which == UP && unlikely(session->mirrored)) {
+        mirror_feed(path, session, path->scratch, count);
+    }
     if (count == size && size >= FULL_READ_BYTES && direction->held == NULL) {
         if (direction->full_reads < UINT8_MAX) {
             direction->full_reads++;
@@ -246,7 +290,7 @@ bool relay_early_data(struct path *path, struct session *session)
     }
     uint32_t count = read_once(path, session, CLIENT, allowed < EARLY_BYTES ? (uint32_t)allowed : EARLY_BYTES);
     bool passed = count > 0 && pass_on(path, session, UP, count) && session->state != SESSION_CLOSED &&
-                  session->direction[UP].bytes > 0;
+                  (session->direction[UP].bytes > 0 || session->header_sent > 0);
     if (session->meter != NULL) {
         throttle_settle(path, session, UP);
     }
@@ -264,6 +308,9 @@ static void pass_end(struct path *path, struct session *session, enum session_si
     }
     if (!session->direction[!which].ended && !session->side[which].aborted) {
         shutdown(session->side[!which].fd, SHUT_WR);
+    }
+    if (which == UP && unlikely(session->mirrored)) {
+        mirror_end(path, session);
     }
 }
 
@@ -310,12 +357,16 @@ static bool move(struct path *path, struct session *session, enum session_side w
         uint64_t allowed = throttle_ask(path, session, which, appetite(direction), true);
         if (allowed == 0) {
             if (session->state != SESSION_CLOSED) {
+                if (unlikely(session->header_due) && which == UP) {
+                    relay_header(path, session); /* it does not wait for tokens */
+                }
                 relay_drop(path, session, which); /* all of it is flushed: who waits needs no pipe */
             }
             return false;
         }
         uint32_t moved = 0;
-        if (direction->pipe != NULL || splice_begin(path, source, direction)) {
+        bool copied = which == UP && unlikely(session->mirrored); /* spliced bytes would be out of its reach */
+        if (direction->pipe != NULL || (!copied && splice_begin(path, source, direction))) {
             splice_move(path, session, which, allowed, &moved);
         } else {
             moved = copy_move(path, session, which, allowed);
@@ -398,6 +449,10 @@ static void finish_aborted(struct path *path, struct session *session)
 
 void relay_run(struct path *path, struct session *session)
 {
+    if (unlikely(session->to_be_reset)) {
+        fault_reset(path, session);
+        return;
+    }
     pump(path, session, UP);
     if (session->state == SESSION_CLOSED) {
         return;

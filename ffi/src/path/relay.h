@@ -20,6 +20,9 @@ void relay_run(struct path *path, struct session *session);
  * has worked, which proves the connection; what the endpoint does not take yet is held. */
 bool relay_early_data(struct path *path, struct session *session);
 
+/* Sends what is left of the PROXY header, alone. False while some of it remains. */
+bool relay_header(struct path *path, struct session *session);
+
 /* A read or write of a side failed with `error` (an errno). False for EAGAIN; else the side is marked as aborted. */
 bool relay_side_failed(struct session *session, enum session_side which, int error);
 

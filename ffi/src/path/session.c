@@ -2,13 +2,18 @@
  * The life of a session: admission, states, events, the end. The only place where sessions are made and freed. */
 #include "path/session.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "path/admit.h"
 #include "path/connector.h"
 #include "path/listener.h"
 #include "path/meter.h"
+#include "path/mirror.h"
+#include "path/outcome.h"
+#include "path/preread.h"
 #include "path/queue.h"
 #include "path/relay.h"
 #include "path/throttle.h"
@@ -17,9 +22,11 @@
 /* ---- States: the edges of the drawing in session.h ---- */
 
 static const uint8_t allowed[SESSION_STATES] = {
-    [SESSION_ACCEPTED] = 1u << SESSION_QUEUED | 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
+    [SESSION_ACCEPTED] = 1u << SESSION_READING | 1u << SESSION_QUEUED | 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
+    [SESSION_READING] = 1u << SESSION_QUEUED | 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
     [SESSION_QUEUED] = 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
-    [SESSION_CONNECTING] = 1u << SESSION_QUEUED | 1u << SESSION_RELAYING | 1u << SESSION_CLOSED,
+    [SESSION_CONNECTING] = 1u << SESSION_QUEUED | 1u << SESSION_DELAYED | 1u << SESSION_RELAYING | 1u << SESSION_CLOSED,
+    [SESSION_DELAYED] = 1u << SESSION_CONNECTING | 1u << SESSION_CLOSED,
     [SESSION_RELAYING] = 1u << SESSION_LINGERING | 1u << SESSION_CLOSED,
     [SESSION_LINGERING] = 1u << SESSION_CLOSED,
     [SESSION_CLOSED] = 0,
@@ -35,10 +42,12 @@ enum reason_phase session_phase(const struct session *session)
 {
     switch (session->state) {
     case SESSION_ACCEPTED:
+    case SESSION_READING:
         return PHASE_ROUTE;
     case SESSION_QUEUED:
         return PHASE_QUEUE;
     case SESSION_CONNECTING:
+    case SESSION_DELAYED:
         return PHASE_CONNECT;
     default:
         return session->direction[UP].ended || session->direction[DOWN].ended ? PHASE_LAST : PHASE_DATA;
@@ -59,30 +68,49 @@ static void make_id(struct path *path, uint8_t id[static 16])
     }
 }
 
-static void set_client(struct session *session, const struct net_address *peer)
+void session_set_client(struct session *session, uint32_t family, const uint8_t ip[static 16], uint16_t port)
 {
     static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    session->client_port = net_address_port(peer);
-    switch (peer->any.sa_family) {
-    case AF_INET:
-        session->client_family = SLUICE_FAMILY_IPV4;
-        memcpy(session->client_ip, &peer->ipv4.sin_addr, 4);
-        break;
-    case AF_INET6: {
-        const uint8_t *ip = peer->ipv6.sin6_addr.s6_addr;
-        if (memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0) {
-            session->client_family = SLUICE_FAMILY_IPV4;
-            memcpy(session->client_ip, ip + 12, 4);
-        } else {
-            session->client_family = SLUICE_FAMILY_IPV6;
-            memcpy(session->client_ip, ip, 16);
-        }
-        break;
+    bool mapped = family == SLUICE_FAMILY_IPV6 && memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    session->client_family = (uint8_t)(mapped ? SLUICE_FAMILY_IPV4 : family);
+    session->client_port = port;
+    memset(session->client_ip, 0, sizeof(session->client_ip));
+    memcpy(session->client_ip, mapped ? ip + 12 : ip, session->client_family == SLUICE_FAMILY_IPV4 ? 4 : 16);
+}
+
+static void set_peer(struct session *session, const struct net_address *peer)
+{
+    uint8_t ip[16] = {0};
+    uint32_t family = SLUICE_FAMILY_UNIX;
+    if (peer->any.sa_family == AF_INET) {
+        family = SLUICE_FAMILY_IPV4;
+        memcpy(ip, &peer->ipv4.sin_addr, 4);
+    } else if (peer->any.sa_family == AF_INET6) {
+        family = SLUICE_FAMILY_IPV6;
+        memcpy(ip, peer->ipv6.sin6_addr.s6_addr, 16);
     }
-    default:
-        session->client_family = SLUICE_FAMILY_UNIX;
-        break;
+    session_set_client(session, family, ip, net_address_port(peer));
+}
+
+uint64_t session_client_hash(const struct session *session)
+{
+    uint64_t words[2];
+    memcpy(words, session->client_ip, sizeof(words));
+    return words[0] ^ (words[1] * UINT64_C(0x9e3779b97f4a7c15) + session->client_family);
+}
+
+bool session_client_left(const struct session *session, uint32_t events)
+{
+    const struct side *side = &session->side[CLIENT];
+    if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !side->local)) {
+        return true;
     }
+    if ((events & (EPOLLRDHUP | EPOLLHUP)) == 0 || session->direction[UP].held != NULL) {
+        return false;
+    }
+    uint8_t byte;
+    ssize_t count = recv(side->fd, &byte, 1, MSG_PEEK);
+    return count == 0 || (count < 0 && errno != EAGAIN);
 }
 
 bool session_watch(struct path *path, struct session *session, enum session_side which, bool out)
@@ -99,7 +127,8 @@ bool session_watch(struct path *path, struct session *session, enum session_side
 
 void session_proceed(struct path *path, struct session *session)
 {
-    session->backend = session->listener->backend;
+    bool routed = session->meter != NULL && session->meter->route != NULL;
+    session->backend = routed ? session->meter->route->backend : session->listener->backend;
     connector_start(path, session);
 }
 
@@ -147,13 +176,24 @@ void session_start(struct path *path, struct tenant_view *view, const struct lis
     list_append(&view->sessions, &session->siblings);
     view->session_count++;
     make_id(path, session->id);
-    set_client(session, peer);
-    stats_add(&view->tenant->shared->cells[path->worker].sessions_total, 1);
+    set_peer(session, peer);
+    if (!view->tenant->is_shared) {
+        stats_add(&view->tenant->shared->cells[path->worker].sessions_total, 1);
+    }
     stats_add(&listener->shared->cells[path->worker].sessions_total, 1);
     stats_add(&path->cell->sessions_active, 1);
 
     view->tenant->shared->locals[path->worker].sessions++;
 
+    if (unlikely(preread_wanted(listener))) {
+        preread_start(path, session);
+    } else {
+        session_enter(path, session);
+    }
+}
+
+void session_enter(struct path *path, struct session *session)
+{
     enum sluice_reason refusal = admit(path, session, true);
     if (refusal != SLUICE_REASON_OK) {
         session_turn_away(path, session, refusal);
@@ -199,10 +239,12 @@ void session_event(struct path *path, uint64_t token, uint32_t events)
             relay_side_failed(session, which, error);
         }
     }
-    if (session->state == SESSION_CONNECTING) {
+    if (session->state == SESSION_CONNECTING || session->state == SESSION_DELAYED) {
         connector_event(path, session, which, events);
     } else if (session->state == SESSION_QUEUED) {
         queue_event(path, session, events);
+    } else if (session->state == SESSION_READING) {
+        preread_run(path, session);
     }
     session_resume(path, session);
 }
@@ -280,6 +322,9 @@ static void count_end(struct path *path, const struct session *session, enum slu
     if (!session->connected && !by_choice) {
         admit_note_refusal(path, session->view->tenant->shared, reason, false);
     }
+    if (session->view->tenant->is_shared) {
+        stats_add(&cell->sessions_total, 1); /* of those that no tenant has had */
+    }
     stats_add(&cell->closed[code], 1);
     stats_add(&cell->session_us_sum, duration_us);
     stats_add(&cell->session_bucket[stats_bucket(duration_us)], 1);
@@ -295,6 +340,9 @@ void session_close(struct path *path, struct session *session, struct session_en
     session_set_state(session, SESSION_CLOSED);
     session_log(path, session, SLUICE_LOG_SESSION, end.reason, code);
     count_end(path, session, end.reason, code);
+    if (!session->connected && session->backend != NULL) {
+        outcome_end(path, session, end.reason);
+    }
     throttle_drop(path, session);
     relay_drop(path, session, UP);
     relay_drop(path, session, DOWN);
@@ -306,6 +354,10 @@ void session_close(struct path *path, struct session *session, struct session_en
     admit_undo(path, session);
     view->tenant->shared->locals[path->worker].sessions--;
     queue_wake(path, view->tenant); /* all is given back: others may have it */
+    preread_leave(session);
+    if (unlikely(session->mirrored)) {
+        mirror_leave(path, session);
+    }
     meter_free(path, session);
     timer_wheel_cancel(&path->wheel, &session->timer);
     list_remove(&session->siblings);
@@ -345,6 +397,9 @@ void session_drain_view(struct path *path, struct tenant_view *view, bool all, u
         struct session *session = container_of(node, struct session, siblings);
         if (all || session->listener->gone || (session->backend != NULL && session->backend->gone)) {
             session_drain(path, session, grace_ms);
+        }
+        if (unlikely(session->mirrored) && (all || view->tenant->mirror->gone)) {
+            mirror_cut(path, session);
         }
     }
 }

@@ -3,16 +3,20 @@
  * A session: one client connection and at most one connection to an endpoint, from accept to close. Lives in its
  * worker's slab and never leaves that worker.
  *
- *                    connect fails, another endpoint is left
- *                     ┌────────┐
- *                     │        ▼
- *   accept ──admit──▶ CONNECTING ──connected──▶ RELAYING ──one side aborted──▶ LINGERING
- *     │  │              ▲ │ │                      │                              │
- *     │  └─over─▶ QUEUED┘◀┘ │ gives up             │ both ended, timeout, kill    │ the other side has all
- *     │  a limit   │ no endpoint has a place       │                              │
- *     └─refused─┐  │        │                      │                              │
- *               ▼  ▼        ▼                      ▼                              ▼
- *               └──┴────▶ CLOSED ◀─────────────────┴──────────────────────────────┘
+ *                              connect fails, another endpoint is left
+ *                               ┌────────┐
+ *                               │        ▼
+ *   accept ─▶ READING ──admit──▶ CONNECTING ──connected──▶ RELAYING ──one side aborted──▶ LINGERING
+ *     │  │     │   │  ▲             ▲ │ │                      │                              │
+ *     │  └─────┼───┼──┘ nothing     │ │ │ gives up             │ both ended, timeout, kill    │ the other side
+ *     │        │   │    to read     │ │ │                      │                              │ has all
+ *     │        │   └─over a─▶ QUEUED┘◀┘ │                      │                              │
+ *     │        │     limit      │  no endpoint has a place     │                              │
+ *     └refused─┤                │       │                      │                              │
+ *              ▼                ▼       ▼                      ▼                              ▼
+ *              └────────────────┴────▶ CLOSED ◀────────────────┴──────────────────────────────┘
+ *
+ * CONNECTING may go by way of DELAYED once, before its first attempt (path/fault).
  *
  * CLOSED only marks: fds are closed at once, the slot is freed at the end of the worker's turn, because the batch of
  * events in hand may still name it.
@@ -28,8 +32,10 @@
 
 enum session_state {
     SESSION_ACCEPTED = 0, /* a fresh slot; not admitted yet */
+    SESSION_READING,      /* PROXY header or ClientHello are not whole yet (path/preread); then as ACCEPTED */
     SESSION_QUEUED,       /* waits for a limit (path/queue) */
     SESSION_CONNECTING,
+    SESSION_DELAYED, /* on purpose, before its first attempt (path/fault) */
     SESSION_RELAYING,
     SESSION_LINGERING,
     SESSION_CLOSED,
@@ -81,7 +87,7 @@ struct session {
 
     uint32_t index;          /* own slot */
     uint32_t generation;     /* of the slot */
-    uint64_t last_active_ns; /* a byte moved; CONNECTING: the attempt began */
+    uint64_t last_active_ns; /* a byte moved; CONNECTING: the attempt began; DELAYED: that did */
     uint64_t tried;          /* bits of endpoints that were tried (balance_tried_bit) */
 
     struct timer timer;   /* armed for some time not after the next deadline */
@@ -111,8 +117,15 @@ struct session {
     bool counted_endpoint : 1;   /* holds one of the endpoint's */
     bool took_token : 1;         /* of the tenant's rate: given back when the session never tries to connect */
     bool connected : 1;          /* an endpoint has accepted it */
+    bool preconnected : 1;       /* ahead of it (path/preconnect) */
     bool dry_refused : 1;        /* a dry run has counted it as refused */
     bool server_options_set : 1; /* keepalive and user timeout on the endpoint side */
+    bool header_due : 1;         /* of the PROXY header for this endpoint, bytes are still to be sent */
+    bool pausing : 1;            /* CONNECTING, without an endpoint: last_active_ns is when the next attempt begins */
+    bool faults_drawn : 1;       /* path/fault has had its say */
+    bool mirrored : 1;           /* drawn for a mirror; once connected: it has one (meter) */
+    bool to_be_reset : 1;        /* on purpose, as soon as it is connected */
+    uint8_t header_sent;         /* bytes of that PROXY header which were sent */
     uint8_t admitted;            /* steps of path/admit that it has passed */
     uint8_t reason;              /* SLUICE_REASON_*: CONNECTING: why the last attempt failed; LINGERING: why it ends */
     uint8_t linger_phase;        /* LINGERING: enum reason_phase */
@@ -125,6 +138,12 @@ _Static_assert(sizeof(struct session) <= 320, "an idle session is small");
 /* Starts a session on an accepted fd and runs it as far as it goes. Owns the fd from here on. */
 void session_start(struct path *path, struct tenant_view *view, const struct listener *listener, int fd,
                    const struct net_address *peer);
+
+/* It is known whose the session is: admission, and what follows. Closes it, or lets it wait or connect. */
+void session_enter(struct path *path, struct session *session);
+
+/* Whose session it is, for limits and the log. A v4-mapped address becomes IPv4. */
+void session_set_client(struct session *session, uint32_t family, const uint8_t ip[static 16], uint16_t port);
 
 /* Everything is passed: on to an endpoint. May close it, or let it wait for a place at one. */
 void session_proceed(struct path *path, struct session *session);
@@ -171,6 +190,13 @@ void session_close(struct path *path, struct session *session, struct session_en
 /* Phase in which a connected session is: PHASE_DATA, or PHASE_LAST when a side has ended. */
 enum reason_phase session_phase(const struct session *session);
 
+/* A number that the client's address decides: the same at every worker and in every process. */
+uint64_t session_client_hash(const struct session *session);
+
+/* Whether events (EPOLL*) of the client mean that a session without an endpoint has lost it: an error, or an end before
+ * it has sent anything. One that has sent something and then closed its direction may well wait for the answer. */
+bool session_client_left(const struct session *session, uint32_t events);
+
 /* Makes a session run (again) in this turn, after the events in hand. */
 void session_make_ready(struct path *path, struct session *session);
 
@@ -184,7 +210,7 @@ void session_retire_view(struct tenant_view *view);
 void session_free_dead(struct path *path);
 
 /* Sessions of a view that run on something that is gone, all of them if `all`, get grace_ms before they are closed;
- * with 0 they are closed at once. */
+ * with 0 they are closed at once. Mirrors to what is gone are cut. */
 void session_drain_view(struct path *path, struct tenant_view *view, bool all, uint64_t grace_ms);
 
 /* Every session of the worker gets a drain deadline of now + grace_ms (0: is closed now), unless it has an earlier. */

@@ -5,6 +5,7 @@
 
 #include "path/meter.h"
 #include "path/session.h"
+#include "path/session_text.h"
 
 /* From the accept (or another time) to a time; SLUICE_NEVER if that did not come. */
 static uint64_t elapsed_us(uint64_t from_ns, uint64_t to_ns)
@@ -40,8 +41,9 @@ void session_describe(const struct path *path, const struct session *session, st
     const struct side *endpoint = &session->side[ENDPOINT];
     *record = (struct sluice_log_session){
         .header = {.size = sizeof(*record), .kind = SLUICE_LOG_PROGRESS, .worker = (uint16_t)path->worker},
-        .tenant = session->view->tenant->id,
+        .tenant = session->view->tenant->is_shared ? 0 : session->view->tenant->id,
         .listener = session->listener->id,
+        .route = session->meter != NULL && session->meter->route != NULL ? session->meter->route->id : 0,
         .backend = session->backend != NULL ? session->backend->id : 0,
         .endpoint = session->endpoint != NULL ? session->endpoint->id : 0,
         .attempts = session->attempts,
@@ -71,6 +73,13 @@ void session_log(struct path *path, const struct session *session, uint16_t kind
     record.header.kind = kind;
     record.reason = (uint32_t)reason;
     record.code = code;
-    struct log_part part = {&record, sizeof(record)};
-    log_ring_write(path->log, &part, 1);
+    struct log_part parts[] = {{&record, sizeof(record)}, {NULL, 0}};
+    const struct session_text *text = session->meter != NULL ? session->meter->text : NULL;
+    if (text != NULL) {
+        parts[1] = (struct log_part){text->bytes, session_text_size(text)};
+        record.header.size += parts[1].size;
+        record.server_name_length = text->name_length;
+        record.alpn_length = text->alpn_length;
+    }
+    log_ring_write(path->log, parts, text != NULL ? 2 : 1);
 }

@@ -23,6 +23,7 @@ struct session_scan {
     const struct session_filter *filter;
     enum session_scan_action action;
     uint64_t grace_ms;                     /* DRAIN: 0 closes now */
+    enum sluice_reason reason;             /* KILL: why */
     struct sluice_session_record *records; /* READ: where they go */
     uint64_t room;                         /* READ: how many fit */
     uint32_t position;                     /* the next slot */

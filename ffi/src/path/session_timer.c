@@ -5,6 +5,7 @@
  */
 #include "path/connector.h"
 #include "path/meter.h"
+#include "path/preread.h"
 #include "path/relay.h"
 #include "path/session.h"
 #include "path/throttle.h"
@@ -19,8 +20,10 @@
 #define NO_DEADLINE UINT64_MAX
 
 enum deadline {
+    DEADLINE_READ,
     DEADLINE_QUEUE,
     DEADLINE_CONNECT,
+    DEADLINE_DELAY,
     DEADLINE_FIRST_BYTE,
     DEADLINE_IDLE,
     DEADLINE_HALF_CLOSE,
@@ -69,6 +72,25 @@ static uint64_t quiet_since(const struct path *path, const struct session *sessi
     return released_ns > since_ns ? released_ns : since_ns;
 }
 
+/* The end of an attempt, or of the pause before one. */
+static uint64_t connect_deadline_ms(const struct session *session, uint64_t timeout_ms)
+{
+    if (unlikely(session->pausing)) {
+        return session->last_active_ns / NS_PER_MS + 1;
+    }
+    return after(session->last_active_ns, timeout_ms);
+}
+
+static uint64_t read_deadline_ms(const struct session *session)
+{
+    uint64_t since_ns;
+    if (session->state != SESSION_READING) {
+        return NO_DEADLINE;
+    }
+    uint64_t timeout_ms = preread_timeout(session, &since_ns);
+    return after(since_ns, timeout_ms);
+}
+
 static uint64_t deadline_ms(const struct path *path, const struct session *session, enum deadline deadline)
 {
     const struct tenant *tenant = session->view->tenant;
@@ -77,13 +99,17 @@ static uint64_t deadline_ms(const struct path *path, const struct session *sessi
     bool half_closed = relaying && session->direction[UP].ended != session->direction[DOWN].ended;
 
     switch (deadline) {
+    case DEADLINE_READ:
+        return read_deadline_ms(session);
     case DEADLINE_QUEUE:
         return session->state == SESSION_QUEUED
                    ? after(session->meter->queued_ns, tenant_limits(tenant->shared)->settings.queue_timeout_ms)
                    : NO_DEADLINE;
     case DEADLINE_CONNECT:
-        return session->state == SESSION_CONNECTING ? after(session->last_active_ns, timeouts->connect_ms)
-                                                    : NO_DEADLINE;
+        return session->state == SESSION_CONNECTING ? connect_deadline_ms(session, timeouts->connect_ms) : NO_DEADLINE;
+    case DEADLINE_DELAY:
+        return session->state == SESSION_DELAYED ? after(session->last_active_ns, tenant->faults.delay_ms)
+                                                 : NO_DEADLINE;
     case DEADLINE_FIRST_BYTE:
         return relaying && session->first_byte_ns == 0 && !session->direction[DOWN].ended
                    ? after(quiet_since(path, session, session->connect_ns), timeouts->first_byte_ms)
@@ -167,11 +193,17 @@ static bool expire(struct path *path, struct session *session, enum deadline dea
 {
     struct session_end end = {.phase = session_phase(session)};
     switch (deadline) {
+    case DEADLINE_READ:
+        end.reason = SLUICE_REASON_ROUTE_TIMEOUT;
+        break;
     case DEADLINE_QUEUE:
         end.reason = SLUICE_REASON_QUEUE_TIMEOUT;
         break;
     case DEADLINE_CONNECT:
         connector_timeout(path, session);
+        return session->state != SESSION_CLOSED;
+    case DEADLINE_DELAY:
+        connector_start(path, session);
         return session->state != SESSION_CLOSED;
     case DEADLINE_SERVER_OPTIONS:
         session->server_options_set = true;
