@@ -58,6 +58,10 @@ int32_t host_change(struct host *host, const struct host_change *change)
     if (result == SLUICE_OK) {
         host->generation++;
     }
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        bool holds = (change->tenants[i].record.flags & SLUICE_TENANT_SHARED) != 0;
+        host->holder = holds ? change->tenants[i].record.id : host->holder;
+    }
     return result;
 }
 
@@ -129,6 +133,17 @@ struct sluice_endpoint_stats host_endpoint_stats(struct host *host, uint32_t end
     return (struct sluice_endpoint_stats){0};
 }
 
+struct sluice_backend_stats host_backend_stats(struct host *host, uint32_t backend)
+{
+    struct sluice_backend_stats record;
+    for (uint32_t i = 0; sluice_stats_backends(host->engine, i, &record, sizeof record) == 1; i++) {
+        if (record.id == backend) {
+            return record;
+        }
+    }
+    return (struct sluice_backend_stats){0};
+}
+
 struct sluice_worker_stats host_worker_stats(struct host *host)
 {
     struct sluice_worker_stats sum = {0};
@@ -172,11 +187,21 @@ static uint64_t listener_fds(struct host *host)
     return fds;
 }
 
+static uint64_t preconnects(struct host *host)
+{
+    uint64_t connections = 0;
+    struct sluice_endpoint_stats record;
+    for (uint32_t i = 0; sluice_stats_endpoints(host->engine, i, &record, sizeof record) == 1; i++) {
+        connections += record.preconnect_idle;
+    }
+    return connections;
+}
+
 uint64_t host_session_fds(struct host *host)
 {
     /* Who drains has closed its listeners. */
     bool listens = host_status(host).state == SLUICE_STATE_RUNNING;
-    return host_worker_stats(host).fds_in_use - (listens ? listener_fds(host) : 0);
+    return host_worker_stats(host).fds_in_use - (listens ? listener_fds(host) : 0) - preconnects(host);
 }
 
 /* ---- Log ---- */
@@ -209,6 +234,10 @@ static void keep_record(struct host *host, const uint8_t *bytes)
     } else if (header.kind == SLUICE_LOG_NOTICE) {
         struct sluice_log_notice notice;
         memcpy(&notice, bytes, sizeof notice);
+        if (notice.notice <= SLUICE_NOTICE_CIRCUIT_CLOSED) {
+            host->notices[notice.notice]++;
+            host->notice_values[notice.notice] = notice.value;
+        }
         host->pauses += notice.notice == SLUICE_NOTICE_ACCEPT_PAUSED;
         host->resumes += notice.notice == SLUICE_NOTICE_ACCEPT_RESUMED;
         if (notice.notice == SLUICE_NOTICE_REFUSING && host->refusal_count++ < HOST_MOST_REFUSALS) {
@@ -332,6 +361,25 @@ bool host_wait_refused(struct host *host, uint32_t tenant, enum sluice_reason re
     return host_eventually(has_refused, &wanted, HOST_WAIT_MS);
 }
 
+struct wanted_notice {
+    struct host *host;
+    uint32_t kind;
+    uint32_t count;
+};
+
+static bool has_notice(void *context)
+{
+    const struct wanted_notice *wanted = context;
+    host_read_log(wanted->host);
+    return wanted->host->notices[wanted->kind] >= wanted->count;
+}
+
+bool host_wait_notice(struct host *host, uint32_t kind, uint32_t count)
+{
+    struct wanted_notice wanted = {.host = host, .kind = kind, .count = count};
+    return host_eventually(has_notice, &wanted, HOST_WAIT_MS);
+}
+
 /* ---- Agreement of log, counters and gauges ---- */
 
 /* Notes the first difference. */
@@ -355,7 +403,7 @@ static struct sluice_tenant_stats sum_log(const struct host *host, uint32_t tena
     struct sluice_tenant_stats sum = {.id = tenant};
     for (uint32_t i = 0; i < host->session_count; i++) {
         const struct sluice_log_session *session = &host->sessions[i];
-        if (session->tenant != tenant) {
+        if (session->tenant != (tenant == host->holder ? 0 : tenant)) {
             continue;
         }
         sum.sessions_total++;

@@ -17,6 +17,8 @@
 #define HOST_MOST_ENDPOINTS 4u
 #define HOST_MOST_TENANTS 64u
 #define HOST_MOST_PREFIXES 8u
+#define HOST_MOST_ROUTES 8u
+#define HOST_MOST_NAMES 4u
 #define HOST_MOST_REFUSALS 256u
 #define HOST_WAIT_MS 20000u /* longest wait of a host_ function that waits */
 
@@ -38,6 +40,23 @@ struct host_listener {
     uint32_t backend;
     struct host_address address;
     uint32_t port_last;
+    uint32_t detect;       /* SLUICE_DETECT_* */
+    uint32_t proxy_accept; /* SLUICE_PROXY_*; from the prefixes of `trusted` */
+    struct sluice_prefix_record trusted[HOST_MOST_NAMES];
+    uint32_t trusted_count;
+    uint64_t proxy_timeout_ms;
+    uint64_t detect_timeout_ms;
+};
+
+struct host_route {
+    uint32_t id;
+    uint32_t listener; /* ids */
+    uint32_t backend;
+    uint32_t flags;                         /* SLUICE_ROUTE_* */
+    const char *names[HOST_MOST_NAMES];     /* up to the first NULL */
+    const char *protocols[HOST_MOST_NAMES]; /* the same */
+    struct sluice_prefix_record sources[HOST_MOST_NAMES];
+    uint32_t source_count;
 };
 
 struct host_endpoint {
@@ -46,15 +65,17 @@ struct host_endpoint {
 };
 
 struct host_backend {
-    struct sluice_backend_record record; /* first_endpoint is set by the encoder */
+    struct sluice_backend_record record;                   /* what is first of it is set by the encoder */
+    struct sluice_split_record splits[HOST_MOST_BACKENDS]; /* record.split_count */
     struct host_endpoint endpoints[HOST_MOST_ENDPOINTS];
 };
 
 struct host_tenant {
-    struct sluice_tenant_record record; /* first_listener and first_backend are set by the encoder */
+    struct sluice_tenant_record record; /* what is first of it is set by the encoder */
     struct host_listener listeners[HOST_MOST_LISTENERS];
     struct host_backend backends[HOST_MOST_BACKENDS];
     struct sluice_prefix_record prefixes[HOST_MOST_PREFIXES]; /* record.allow_count allowed ones, then the denied */
+    struct host_route routes[HOST_MOST_ROUTES];
 };
 
 /* What one blob says. */
@@ -85,6 +106,15 @@ struct host_listener *host_add_listener(struct host_tenant *tenant, struct host_
 struct host_backend *host_add_backend(struct host_tenant *tenant);
 struct host_endpoint *host_add_endpoint(struct host_tenant *tenant, uint32_t backend, struct host_address address);
 
+/* Adds a route from a shared listener, by id, to backend `backend`, by number; `name` NULL: the default route. */
+struct host_route *host_add_route(struct host_tenant *tenant, uint32_t listener, const char *name, uint32_t backend);
+
+/* Who holds shared listeners; host_add_listener adds them, the backend is of no meaning. */
+struct host_tenant host_holder(uint32_t id);
+
+/* 127.0.0.0/8 */
+struct sluice_prefix_record host_loopback(void);
+
 /* A tenant with a listener on a port of the kernel's choice, before one endpoint on a port of 127.0.0.1. */
 struct host_tenant host_simple_tenant(uint32_t id, uint32_t endpoint_port);
 
@@ -99,6 +129,7 @@ void *host_encode(const struct host_change *change, uint64_t generation, uint64_
 struct host {
     struct sluice_engine *engine;
     uint64_t generation;                 /* of the last blob */
+    uint32_t holder;                     /* of shared listeners: whose sessions have no tenant in the log; 0: none */
     struct sluice_error error;           /* of the last call that failed */
     struct sluice_log_session *sessions; /* records read so far */
     uint32_t session_count;
@@ -106,7 +137,10 @@ struct host {
     uint32_t session_next;              /* the first that host_next_session has not told */
     struct sluice_log_session progress; /* the last progress record */
     uint32_t progress_count;
-    uint32_t pauses; /* notices */
+    /* Notices by kind, up to the last kind: how many, and the value of the last one. */
+    uint32_t notices[SLUICE_NOTICE_CIRCUIT_CLOSED + 1];
+    uint64_t notice_values[SLUICE_NOTICE_CIRCUIT_CLOSED + 1];
+    uint32_t pauses; /* the same of some */
     uint32_t resumes;
     struct sluice_log_notice refusals[HOST_MOST_REFUSALS]; /* the first SLUICE_NOTICE_REFUSING */
     uint32_t refusal_count;                                /* of all of them */
@@ -126,6 +160,7 @@ uint32_t host_port(struct host *host, uint32_t listener);
 struct sluice_engine_status host_status(struct host *host);
 struct sluice_tenant_stats host_tenant_stats(struct host *host, uint32_t tenant);
 struct sluice_endpoint_stats host_endpoint_stats(struct host *host, uint32_t endpoint);
+struct sluice_backend_stats host_backend_stats(struct host *host, uint32_t backend);
 /* Sums of all workers; loop_lag_ns is the longest. */
 struct sluice_worker_stats host_worker_stats(struct host *host);
 
@@ -137,7 +172,8 @@ struct host_sources {
 };
 struct host_sources host_sources(struct host *host, uint32_t tenant);
 
-/* Descriptors of all workers beyond those of listeners: of sessions, and of pipes in use or pooled. */
+/* Descriptors of all workers beyond those of listeners and connections ahead: of sessions, and of pipes in use or
+ * pooled. */
 uint64_t host_session_fds(struct host *host);
 
 /* Reads what is in the log. */
@@ -145,6 +181,9 @@ void host_read_log(struct host *host);
 
 /* Waits until each worker has ended the turn that it is in: what it has logged, it has also given back then. */
 void host_settle(struct host *host);
+
+/* Waits until a notice of a kind (up to SLUICE_NOTICE_CIRCUIT_CLOSED) was told `count` times. */
+bool host_wait_notice(struct host *host, uint32_t kind, uint32_t count);
 
 /* The next session that ended, in the order of the log; waits for it, and until it has given back all that it had.
  * False when none came. */

@@ -88,8 +88,9 @@ uint32_t host_endpoint_id(const struct host_tenant *tenant, uint32_t backend, ui
 struct host_listener *host_add_listener(struct host_tenant *tenant, struct host_address address, uint32_t backend)
 {
     uint32_t number = tenant->record.listener_count++;
+    bool shared = (tenant->record.flags & SLUICE_TENANT_SHARED) != 0;
     tenant->listeners[number] = (struct host_listener){.id = host_listener_id(tenant, number),
-                                                       .backend = host_backend_id(tenant, backend),
+                                                       .backend = shared ? 0 : host_backend_id(tenant, backend),
                                                        .address = address,
                                                        .port_last = address.address.port};
     return &tenant->listeners[number];
@@ -98,9 +99,34 @@ struct host_listener *host_add_listener(struct host_tenant *tenant, struct host_
 struct host_backend *host_add_backend(struct host_tenant *tenant)
 {
     uint32_t number = tenant->record.backend_count++;
-    tenant->backends[number] = (struct host_backend){
-        .record = {.id = host_backend_id(tenant, number), .balance = SLUICE_BALANCE_ROUND_ROBIN, .attempts = 3}};
+    tenant->backends[number] = (struct host_backend){.record = {.id = host_backend_id(tenant, number),
+                                                                .balance = SLUICE_BALANCE_ROUND_ROBIN,
+                                                                .attempts = 3,
+                                                                .retry_budget_ppm = UINT32_MAX}};
     return &tenant->backends[number];
+}
+
+struct host_route *host_add_route(struct host_tenant *tenant, uint32_t listener, const char *name, uint32_t backend)
+{
+    uint32_t number = tenant->record.route_count++;
+    tenant->routes[number] = (struct host_route){.id = tenant->record.id * 1000 + 500 + number,
+                                                 .listener = listener,
+                                                 .backend = host_backend_id(tenant, backend),
+                                                 .flags = name == NULL ? SLUICE_ROUTE_DEFAULT : 0,
+                                                 .names = {name}};
+    return &tenant->routes[number];
+}
+
+struct host_tenant host_holder(uint32_t id)
+{
+    struct host_tenant holder = host_tenant(id);
+    holder.record.flags |= SLUICE_TENANT_SHARED;
+    return holder;
+}
+
+struct sluice_prefix_record host_loopback(void)
+{
+    return (struct sluice_prefix_record){.family = SLUICE_FAMILY_IPV4, .bits = 8, .ip = {127}};
 }
 
 struct host_endpoint *host_add_endpoint(struct host_tenant *tenant, uint32_t backend, struct host_address address)
@@ -169,12 +195,15 @@ static void encode_tenants(struct encoder *encoder, const struct host_change *ch
     uint32_t listeners = 0;
     uint32_t backends = 0;
     uint32_t prefixes = 0;
+    uint32_t routes = 0;
     table_begin(encoder, SLUICE_TABLE_TENANT, sizeof(struct sluice_tenant_record));
     for (uint32_t i = 0; i < change->tenant_count; i++) {
         struct sluice_tenant_record record = change->tenants[i].record;
         record.first_listener = listeners;
         record.first_backend = backends;
         record.first_prefix = prefixes;
+        record.first_route = routes;
+        routes += record.route_count;
         prefixes += record.allow_count + record.deny_count;
         listeners += record.listener_count;
         backends += record.backend_count;
@@ -182,7 +211,8 @@ static void encode_tenants(struct encoder *encoder, const struct host_change *ch
     }
 }
 
-static void encode_listeners(struct encoder *encoder, const struct host_change *change, uint32_t *strings)
+static void encode_listeners(struct encoder *encoder, const struct host_change *change, uint32_t *strings,
+                             uint32_t *prefixes)
 {
     table_begin(encoder, SLUICE_TABLE_LISTENER, sizeof(struct sluice_listener_record));
     for (uint32_t i = 0; i < change->tenant_count; i++) {
@@ -192,7 +222,14 @@ static void encode_listeners(struct encoder *encoder, const struct host_change *
             struct sluice_listener_record record = {.id = listener->id,
                                                     .backend = listener->backend,
                                                     .address = encode_address(&listener->address, strings),
-                                                    .port_last = listener->port_last};
+                                                    .port_last = listener->port_last,
+                                                    .detect = listener->detect,
+                                                    .proxy_accept = listener->proxy_accept,
+                                                    .first_trusted = *prefixes,
+                                                    .trusted_count = listener->trusted_count,
+                                                    .proxy_timeout_ms = listener->proxy_timeout_ms,
+                                                    .detect_timeout_ms = listener->detect_timeout_ms};
+            *prefixes += listener->trusted_count;
             table_add(encoder, SLUICE_TABLE_LISTENER, &record);
         }
     }
@@ -201,12 +238,15 @@ static void encode_listeners(struct encoder *encoder, const struct host_change *
 static void encode_backends(struct encoder *encoder, const struct host_change *change, uint32_t *strings)
 {
     uint32_t endpoints = 0;
+    uint32_t splits = 0;
     table_begin(encoder, SLUICE_TABLE_BACKEND, sizeof(struct sluice_backend_record));
     for (uint32_t i = 0; i < change->tenant_count; i++) {
         const struct host_tenant *tenant = &change->tenants[i];
         for (uint32_t k = 0; k < tenant->record.backend_count; k++) {
             struct sluice_backend_record record = tenant->backends[k].record;
             record.first_endpoint = endpoints;
+            record.first_split = splits;
+            splits += record.split_count;
             endpoints += record.endpoint_count;
             table_add(encoder, SLUICE_TABLE_BACKEND, &record);
         }
@@ -225,6 +265,94 @@ static void encode_backends(struct encoder *encoder, const struct host_change *c
     }
 }
 
+static void encode_splits(struct encoder *encoder, const struct host_change *change)
+{
+    table_begin(encoder, SLUICE_TABLE_SPLIT, sizeof(struct sluice_split_record));
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        const struct host_tenant *tenant = &change->tenants[i];
+        for (uint32_t k = 0; k < tenant->record.backend_count; k++) {
+            for (uint32_t m = 0; m < tenant->backends[k].record.split_count; m++) {
+                table_add(encoder, SLUICE_TABLE_SPLIT, &tenant->backends[k].splits[m]);
+            }
+        }
+    }
+}
+
+static uint32_t text_count(const char *const texts[HOST_MOST_NAMES])
+{
+    uint32_t count = 0;
+    while (count < HOST_MOST_NAMES && texts[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+/* Calls for each route. */
+static void each_route(struct encoder *encoder, const struct host_change *change, uint32_t *state,
+                       void (*each)(struct encoder *, const struct host_route *, uint32_t *))
+{
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        for (uint32_t k = 0; k < change->tenants[i].record.route_count; k++) {
+            each(encoder, &change->tenants[i].routes[k], state);
+        }
+    }
+}
+
+/* state: text, prefix */
+static void encode_route(struct encoder *encoder, const struct host_route *route, uint32_t *state)
+{
+    uint32_t names = text_count(route->names);
+    uint32_t protocols = text_count(route->protocols);
+    struct sluice_route_record record = {.id = route->id,
+                                         .listener = route->listener,
+                                         .backend = route->backend,
+                                         .flags = route->flags,
+                                         .first_name = state[0],
+                                         .name_count = names,
+                                         .first_protocol = state[0] + names,
+                                         .protocol_count = protocols,
+                                         .first_source = state[1],
+                                         .source_count = route->source_count};
+    state[0] += names + protocols;
+    state[1] += route->source_count;
+    table_add(encoder, SLUICE_TABLE_ROUTE, &record);
+}
+
+/* state: place in the table of strings */
+static void encode_texts(struct encoder *encoder, const struct host_route *route, uint32_t *state)
+{
+    const char *const *lists[] = {route->names, route->protocols};
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t k = 0; k < text_count(lists[i]); k++) {
+            struct sluice_text_record record = {.offset = *state, .length = (uint32_t)strlen(lists[i][k])};
+            *state += record.length;
+            table_add(encoder, SLUICE_TABLE_TEXT, &record);
+        }
+    }
+}
+
+static void encode_text_bytes(struct encoder *encoder, const struct host_route *route, uint32_t *state)
+{
+    const char *const *lists[] = {route->names, route->protocols};
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t k = 0; k < text_count(lists[i]); k++) {
+            for (const char *c = lists[i][k]; *c != '\0'; c++) {
+                table_add(encoder, SLUICE_TABLE_STRING, c);
+            }
+        }
+    }
+}
+
+static void encode_sources(struct encoder *encoder, const struct host_route *route, uint32_t *state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < route->source_count; i++) {
+        table_add(encoder, SLUICE_TABLE_PREFIX, &route->sources[i]);
+    }
+}
+
+/* Those of tenants, then of listeners, then of routes. */
 static void encode_prefixes(struct encoder *encoder, const struct host_change *change)
 {
     table_begin(encoder, SLUICE_TABLE_PREFIX, sizeof(struct sluice_prefix_record));
@@ -234,6 +362,15 @@ static void encode_prefixes(struct encoder *encoder, const struct host_change *c
             table_add(encoder, SLUICE_TABLE_PREFIX, &tenant->prefixes[k]);
         }
     }
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        const struct host_tenant *tenant = &change->tenants[i];
+        for (uint32_t k = 0; k < tenant->record.listener_count; k++) {
+            for (uint32_t m = 0; m < tenant->listeners[k].trusted_count; m++) {
+                table_add(encoder, SLUICE_TABLE_PREFIX, &tenant->listeners[k].trusted[m]);
+            }
+        }
+    }
+    each_route(encoder, change, NULL, encode_sources);
 }
 
 static void encode_path(struct encoder *encoder, const struct host_address *address)
@@ -288,10 +425,20 @@ void *host_encode(const struct host_change *change, uint64_t generation, uint64_
         uint32_t pair[2] = {change->removed[i], 0};
         table_add(&encoder, SLUICE_TABLE_REMOVED, pair);
     }
-    encode_listeners(&encoder, change, &strings);
+    uint32_t prefixes = 0;
+    for (uint32_t i = 0; i < change->tenant_count; i++) {
+        prefixes += change->tenants[i].record.allow_count + change->tenants[i].record.deny_count;
+    }
+    encode_listeners(&encoder, change, &strings, &prefixes);
     encode_backends(&encoder, change, &strings);
+    encode_splits(&encoder, change);
     encode_prefixes(&encoder, change);
+    table_begin(&encoder, SLUICE_TABLE_ROUTE, sizeof(struct sluice_route_record));
+    each_route(&encoder, change, (uint32_t[]){0, prefixes}, encode_route);
+    table_begin(&encoder, SLUICE_TABLE_TEXT, sizeof(struct sluice_text_record));
+    each_route(&encoder, change, &strings, encode_texts);
     encode_strings(&encoder, change);
+    each_route(&encoder, change, NULL, encode_text_bytes);
     encoder.end = (encoder.end + 7u) & ~UINT64_C(7);
     encoder.header.total_size = encoder.end;
     memcpy(encoder.bytes, &encoder.header, sizeof encoder.header);

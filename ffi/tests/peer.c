@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
@@ -103,6 +104,39 @@ uint32_t peer_unused_port(void)
     return port;
 }
 
+int peer_reserve(void)
+{
+    struct peer_address address = ipv4(0);
+    int fd = peer_socket(AF_INET);
+    if (fd != -1 && bind(fd, &address.any, address.length) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+bool peer_open(int fd)
+{
+    return listen(fd, 128) == 0;
+}
+
+struct peer_silent peer_silent_start(void)
+{
+    struct peer_silent silent = {.listener = peer_listen(0)};
+    silent.first = peer_connect(peer_port(silent.listener));
+    silent.second = peer_socket(AF_INET);
+    fcntl(silent.second, F_SETFL, O_NONBLOCK);
+    (void)!peer_connect_on(silent.second, peer_port(silent.listener));
+    return silent;
+}
+
+void peer_silent_stop(struct peer_silent *silent)
+{
+    close(silent->first);
+    close(silent->second);
+    close(silent->listener);
+}
+
 bool peer_port_is_free(uint32_t port)
 {
     int one = 1;
@@ -189,6 +223,17 @@ int peer_accept(int listener)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
     }
     return fd;
+}
+
+uint32_t peer_accept_from(int listener)
+{
+    struct peer_address address = {.length = sizeof address.ipv4};
+    int fd = accept4(listener, &address.any, &address.length, SOCK_CLOEXEC);
+    if (fd == -1) {
+        return 0;
+    }
+    close(fd);
+    return ntohl(address.ipv4.sin_addr.s_addr);
 }
 
 bool peer_readable(int fd, int wait_ms)

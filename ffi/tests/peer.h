@@ -21,6 +21,23 @@ uint32_t peer_port(int fd);
 /* A port on which nobody listens. */
 uint32_t peer_unused_port(void);
 
+/* A socket on a port of 127.0.0.1 that refuses connections until peer_open, and is a listener then. */
+int peer_reserve(void);
+bool peer_open(int fd);
+
+/* A port that answers no connect: its accept queue is full. Close both when done. */
+struct peer_silent {
+    int listener;
+    int first;
+    int second; /* in the kernel's hands */
+};
+struct peer_silent peer_silent_start(void);
+void peer_silent_stop(struct peer_silent *silent);
+
+/* Waits for a connection and closes it again with everything that it has sent; where it came from, in host order, or 0.
+ */
+uint32_t peer_accept_from(int listener);
+
 /* The first of `count` ports in a row on which nobody listens; 0 when there are none. The kernel gives single ports
  * only, and its own are scattered with closed connections: these lie below them. */
 uint32_t peer_unused_range(uint32_t count);

@@ -39,7 +39,7 @@ __attribute__((unused)) static struct scene scene_scripted(void)
 }
 
 /* Starts the engine. */
-static bool scene_start(struct scene *scene, uint32_t workers)
+__attribute__((unused)) static bool scene_start(struct scene *scene, uint32_t workers)
 {
     int32_t result = host_open(&scene->host, workers, &scene->tenant, 1);
     if (result != SLUICE_OK) {

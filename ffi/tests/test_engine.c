@@ -76,7 +76,7 @@ TEST(states_follow_each_other_and_other_calls_are_refused)
     struct sluice_session_filter all = {0};
     struct sluice_session_record record;
     uint64_t next;
-    CHECK_EQ(sluice_sessions_kill(engine, &all, sizeof all), SLUICE_E_STATE);
+    CHECK_EQ(sluice_sessions_kill(engine, &all, sizeof all, SLUICE_REASON_KILLED), SLUICE_E_STATE);
     CHECK_EQ(sluice_sessions_drain(engine, &all, sizeof all, 1), SLUICE_E_STATE);
     CHECK_EQ(sluice_sessions_read(engine, &all, sizeof all, 0, &record, sizeof record, &next), SLUICE_E_STATE);
     CHECK_EQ(sluice_engine_destroy(engine), SLUICE_OK);

@@ -228,7 +228,7 @@ TEST(caps_are_given_back_by_killed_sessions)
     REQUIRE(storm_start(&storm, &thread));
     while (!storm_is_over(thread)) {
         host_read_log(&scene.host);
-        killed += sluice_sessions_kill(scene.host.engine, &all, sizeof all);
+        killed += sluice_sessions_kill(scene.host.engine, &all, sizeof all, SLUICE_REASON_KILLED);
     }
     CHECK(killed > 0);
     REQUIRE(host_wait_active(&scene.host, 0));

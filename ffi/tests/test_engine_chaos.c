@@ -216,7 +216,7 @@ static void change_something(void)
 static void kill_all(void)
 {
     const struct sluice_session_filter all = {0};
-    CHECK(sluice_sessions_kill(chaos.scene.host.engine, &all, sizeof all) >= 0);
+    CHECK(sluice_sessions_kill(chaos.scene.host.engine, &all, sizeof all, SLUICE_REASON_KILLED) >= 0);
     for (unsigned i = 0; i < SESSIONS; i++) {
         chaos.plays[i].broken = chaos.plays[i].broken || chaos.plays[i].live;
     }

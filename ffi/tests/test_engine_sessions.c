@@ -27,7 +27,7 @@ static uint64_t size_of(const struct filter *filter)
 
 static int64_t kill_them(struct host *host, struct filter filter)
 {
-    return sluice_sessions_kill(host->engine, &filter, size_of(&filter));
+    return sluice_sessions_kill(host->engine, &filter, size_of(&filter), SLUICE_REASON_KILLED);
 }
 
 static int64_t drain_them(struct host *host, struct filter filter, uint64_t grace_ms)
@@ -234,8 +234,8 @@ TEST(arguments_that_cannot_be_are_refused)
     CHECK_EQ(sluice_sessions_read(engine, &all, sizeof all, 0, NULL, sizeof record, &next), SLUICE_E_ARGUMENT);
     CHECK_EQ(sluice_sessions_read(engine, &all, sizeof all, 0, &record, sizeof record, NULL), SLUICE_E_ARGUMENT);
     CHECK_EQ(sluice_sessions_read(engine, &all, sizeof all, 0, &record, sizeof record - 1, &next), SLUICE_E_BUFFER);
-    CHECK_EQ(sluice_sessions_kill(NULL, &all, sizeof all), SLUICE_E_ARGUMENT);
-    CHECK_EQ(sluice_sessions_kill(engine, &all, sizeof all + 4), SLUICE_E_ARGUMENT);
+    CHECK_EQ(sluice_sessions_kill(NULL, &all, sizeof all, SLUICE_REASON_KILLED), SLUICE_E_ARGUMENT);
+    CHECK_EQ(sluice_sessions_kill(engine, &all, sizeof all + 4, SLUICE_REASON_KILLED), SLUICE_E_ARGUMENT);
     CHECK_EQ(sluice_sessions_drain(NULL, &all, sizeof all, 0), SLUICE_E_ARGUMENT);
     CHECK_EQ(sluice_sessions_drain(engine, &odd, sizeof odd, 0), SLUICE_E_ARGUMENT);
     scene_end(&scene);
