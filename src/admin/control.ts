@@ -142,6 +142,31 @@ export interface LimitView {
   readonly rate?: number | null;
 }
 
+/** Where a canary stands. */
+export interface CanaryView {
+  /** From 1: the one under way, or the last one that was. */
+  readonly step: number;
+  /** Its share of new sources now, in percent; the rest is the stable part's. */
+  readonly weight: number;
+  readonly state: "progressing" | "promoted" | "rolled_back";
+  /** Since when it has this step and state. */
+  readonly since: string;
+  /** Why it was rolled back. */
+  readonly reason: string | null;
+}
+
+/** One address of an endpoint. */
+export interface EndpointAddressView {
+  readonly address: string;
+  readonly health: "up" | "down" | "unknown";
+  /** Since when it has that health; null: it is not checked. */
+  readonly since: string | null;
+  /** Why the last check was not good; null: it was, or there was none. */
+  readonly error: string | null;
+  readonly sessions: number;
+  readonly ejected: boolean;
+}
+
 /** A tenant's status, as `/v1/tenants/{tenant}/status` answers it. */
 export interface TenantStatusView {
   readonly sessions: number;
@@ -152,6 +177,8 @@ export interface TenantStatusView {
   readonly backends: readonly {
     readonly id: string;
     readonly circuit: "closed" | "open" | "half_open";
+    /** Only of a split with a canary. */
+    readonly canary?: CanaryView;
     readonly endpoints: readonly {
       readonly id: string;
       readonly address: string;
@@ -159,6 +186,10 @@ export interface TenantStatusView {
       readonly state: "ready" | "drain" | "maintenance";
       readonly sessions: number;
       readonly ejected: boolean;
+      /** Why its name, or some of it, cannot be resolved; null: it can, or it is no name. */
+      readonly name_error: string | null;
+      /** Each address that it has now; of a name perhaps several, or none. */
+      readonly addresses: readonly EndpointAddressView[];
     }[];
   }[];
   readonly errors: readonly string[];

@@ -94,6 +94,14 @@ const limit = z.object({
   rate: z.number().min(0).nullable().optional().describe("Of a rate: what it gains a second; null: unlimited."),
 }).meta({ id: "Limit" });
 
+const canary = z.object({
+  step: z.int().min(1).describe("The one under way, or the last one that was."),
+  weight: z.int().min(0).max(100).describe("Its share of new sources now, in percent; the rest is the stable part's."),
+  state: z.enum(["progressing", "promoted", "rolled_back"]),
+  since: moment().describe("Since when it has this step and state."),
+  reason: z.string().nullable().describe("Why it was rolled back."),
+}).meta({ id: "Canary" });
+
 /** `/v1/tenants/{tenant}/status`. */
 export const tenantStatusSchema = z.object({
   sessions: count(),
@@ -103,6 +111,7 @@ export const tenantStatusSchema = z.object({
   backends: z.array(z.object({
     id: z.string(),
     circuit: z.enum(["closed", "open", "half_open"]),
+    canary: canary.optional().describe("Only of a split with a canary."),
     endpoints: z.array(z.object({
       id: z.string(),
       address: z.string(),
@@ -110,6 +119,15 @@ export const tenantStatusSchema = z.object({
       state: z.enum(["ready", "drain", "maintenance"]),
       sessions: count(),
       ejected: z.boolean(),
+      name_error: z.string().nullable().describe("Why its name, or some of it, cannot be resolved."),
+      addresses: z.array(z.object({
+        address: z.string(),
+        health: z.enum(["up", "down", "unknown"]),
+        since: moment().nullable().describe("Null: it is not checked."),
+        error: z.string().nullable().describe("Why the last check was not good."),
+        sessions: count(),
+        ejected: z.boolean(),
+      })).readonly().describe("Each one that it has now; of a name perhaps several, or none."),
     })).readonly(),
   })).readonly(),
   errors: z.array(z.string()).readonly(),
@@ -138,7 +156,10 @@ const audit = z.object({
 }).meta({ id: "AuditEntry" });
 
 /** A session, with the fields of the access log so far. */
-export const sessionSchema = z.looseObject({ session: z.string(), tenant: z.string() }).meta({ id: "Session" });
+export const sessionSchema = z.looseObject({
+  session: z.string(),
+  tenant: z.string().nullable().describe("Null: it has no route yet."),
+}).meta({ id: "Session" });
 
 /** Counters, by name. */
 export const statsSchema = z.looseObject({}).meta({ id: "Stats" });

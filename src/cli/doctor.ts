@@ -4,14 +4,7 @@
  * @module
  */
 import { bold, cyan, dim, green, red, yellow } from "@std/fmt/colors";
-import {
-  allProblems,
-  compilePlan,
-  defaultConfigPath,
-  formatProblem,
-  loadConfig,
-  systemLoadDeps,
-} from "../config/mod.ts";
+import { allProblems, compilePlan, defaultConfigPath, formatProblem, loadConfig } from "../config/mod.ts";
 import {
   defaultDemand,
   type Demand,
@@ -25,6 +18,7 @@ import {
   readFacts,
   type Verdict,
 } from "../doctor/mod.ts";
+import { withLoadDeps } from "../host/mod.ts";
 import { type Arguments, type Command, CONFIG_FLAG, type Io, JSON_FLAG } from "./command.ts";
 
 /** Most workers that the data plane has. */
@@ -104,7 +98,7 @@ async function loadDemand(
 ): Promise<Demand | { readonly problems: readonly string[] }> {
   const path = await defaultConfigPath(flag);
   if (flag === undefined && !await isThere(path)) return defaultDemand(cores);
-  const loaded = await loadConfig(path, systemLoadDeps());
+  const loaded = await withLoadDeps((load) => loadConfig(path, load));
   const { config, names } = loaded;
   if (config === null) return { problems: allProblems(loaded).map(formatProblem) };
   return demandOf(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { defaultConfigPath, systemLoadDeps } from "../config/mod.ts";
+import { defaultConfigPath } from "../config/mod.ts";
 import { grepReader } from "../doctor/mod.ts";
 import { libraryPath } from "../ffi/mod.ts";
 import { type HostHooks, runHost, systemHostDeps, warnOfMachine } from "../host/mod.ts";
@@ -17,7 +17,7 @@ export const serveCommand: Command = {
     "Binds every address of the configuration and forwards until SIGTERM or SIGINT. Prints one line for each\n" +
     "bound address and then a line that starts with `ready`.\n\n" +
     "Edits of the configuration's files take effect by themselves (watch: false turns that off), and SIGHUP reads all\n" +
-    "of them again; sessions go on. A main file that is wrong changes nothing; a tenant's file that is wrong leaves\n" +
+    "of them again and looks names of endpoints up anew; sessions go on. A main file that is wrong changes nothing; a tenant's file that is wrong leaves\n" +
     "that tenant as it was, or out.\n" +
     "SIGTERM and SIGINT stop accepting, let sessions run for shutdown.grace, close the rest and exit with 0;\n" +
     "a second one ends at once, with exit code 1.",
@@ -39,7 +39,7 @@ export async function serveFile(
   hooks: HostHooks = {},
   options: { readonly insecure: boolean } = { insecure: false },
 ): Promise<number> {
-  const deps = { ...systemHostDeps(io, systemLoadDeps(), libraryPath(Deno.env.get("SLUICE_LIBRARY"))), ...options };
+  const deps = { ...systemHostDeps(io, libraryPath(Deno.env.get("SLUICE_LIBRARY"))), ...options };
   return await runHost(path, deps, {
     onReady: (running) => {
       const { control: { plan }, workers, log } = running;

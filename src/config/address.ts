@@ -30,7 +30,7 @@ export type ListenAddress = UnixAddress | IpAddress & { readonly portLast: numbe
 /** A name that stands for addresses. `port` is null where a SRV record will give it. */
 export interface NameAddress {
   readonly family: "name";
-  /** In lower case, without a final dot. */
+  /** In lower case. A final dot stays: it says that the name is whole, and is not searched for in other domains. */
   readonly name: string;
   readonly port: number | null;
 }
@@ -77,7 +77,7 @@ export function parseListenAddress(text: string): ListenAddress {
 export function parseEndpointAddress(text: string): EndpointAddress {
   const unix = parseUnix(text);
   if (unix !== undefined) return unix;
-  if (text.startsWith("_") && isName(text)) return { family: "name", name: foldName(text), port: null };
+  if (text.startsWith("_") && isName(text)) return { family: "name", name: text.toLowerCase(), port: null };
   const { host, port } = splitPort(text, ENDPOINT_RULE);
   const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
   if (port.includes("-")) throw new Refusal("an address with one port", "write one endpoint for each port");
@@ -85,7 +85,7 @@ export function parseEndpointAddress(text: string): EndpointAddress {
   const ip = parseIp(host);
   if (ip !== undefined) return { ...ip, port: number };
   if (!isName(host)) throw new Refusal(ENDPOINT_RULE, "mend the IP address or the name before the port");
-  return { family: "name", name: foldName(host), port: number };
+  return { family: "name", name: host.toLowerCase(), port: number };
 }
 
 /** An address in the form in which it is written; a listener's range with both ports. */
@@ -154,10 +154,6 @@ function isName(host: string): boolean {
   return labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
 }
 
-function foldName(name: string): string {
-  return name.toLowerCase().replace(/\.$/, "");
-}
-
 function listenHostRemedy(host: string, port: string): string {
   if (host === "" || host === "*") return `write 0.0.0.0:${port} for IPv4, or [::]:${port} for IPv6 and IPv4`;
   if (isName(host)) return "write the IP address of this machine; names are for endpoints";
@@ -197,13 +193,29 @@ export function endpointAddress(): Scalar<EndpointAddress> {
   });
 }
 
-/** An IP address without a port, in canonical form. */
-export function hostAddress(): Scalar<string> {
+/** An IP address without a port. */
+export type HostAddress = Pick<IpAddress, "family" | "ip">;
+
+/**
+ * Reads an IP address without a port; undefined for anything else.
+ *
+ * @throws {Refusal} with rule and remedy, for an address with a zone
+ */
+export function parseHostAddress(text: string): HostAddress | undefined {
+  const parsed = parseIp(text);
+  if (parsed === undefined) return undefined;
+  const { family, ip, zone } = parsed;
+  if (zone !== "") throw new Refusal("an IP address without a zone", "use an address that is not link-local");
+  return { family, ip };
+}
+
+/** An IP address without a port. */
+export function hostAddress(): Scalar<HostAddress> {
   return scalar({
     json: { type: "string", examples: ["127.0.0.1", "fd00::1"] },
     rule: "an IP address without a port",
     remedy: "write an address such as 127.0.0.1 or fd00::1",
-    parse: (value) => typeof value === "string" ? parseIp(value)?.ip : undefined,
+    parse: (value) => typeof value === "string" ? parseHostAddress(value) : undefined,
   });
 }
 
@@ -218,25 +230,31 @@ export interface AddressRange {
 /** A v4-mapped prefix at least so long is one of IPv4: clients are told by their IPv4 address. */
 const MAPPED_BITS = 96;
 
+const RANGE_RULE = "a range of addresses such as 10.0.0.0/8 or fd00::/8";
+
 /** A range such as `10.0.0.0/8`; an address alone is the range of it alone; v4-mapped IPv6 is IPv4 here. */
 export function addressRange(): Scalar<AddressRange> {
-  const rule = "a range of addresses such as 10.0.0.0/8 or fd00::/8";
   return scalar({
     json: { type: "string", examples: ["10.0.0.0/8", "fd00::/8", "192.0.2.7"] },
-    rule,
+    rule: RANGE_RULE,
     remedy: "write address/prefix",
-    parse: (value): AddressRange | undefined => typeof value === "string" ? parseRange(value, rule) : undefined,
+    parse: (value) => typeof value === "string" ? parseAddressRange(value) : undefined,
   });
 }
 
-function parseRange(text: string, rule: string): AddressRange | undefined {
+/**
+ * Reads a range of addresses; undefined for anything else.
+ *
+ * @throws {Refusal} with rule and remedy
+ */
+export function parseAddressRange(text: string): AddressRange | undefined {
   const found = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
   const host = found?.[1] ?? "";
   const isV4 = ipaddr.IPv4.isValidFourPartDecimal(host);
   if (!isV4 && !(host.includes(":") && !host.includes("%") && ipaddr.IPv6.isValid(host))) return undefined;
   const bits = isV4 ? 32 : 128;
   const prefix = Number(found?.[2] ?? bits);
-  if (prefix > bits) throw new Refusal(rule, `use a prefix from 0 to ${bits}`);
+  if (prefix > bits) throw new Refusal(RANGE_RULE, `use a prefix from 0 to ${bits}`);
   const network = isV4
     ? ipaddr.IPv4.networkAddressFromCIDR(`${host}/${prefix}`).toString()
     : ipaddr.IPv6.networkAddressFromCIDR(`${host}/${prefix}`).toRFC5952String();

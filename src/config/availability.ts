@@ -8,12 +8,11 @@
 import { isMapValue } from "./raw.ts";
 import { show } from "./scalar.ts";
 import type { Path } from "./source.ts";
-import { parseDurationMs, parsePercentPpm } from "./units.ts";
 import type { Finding } from "./validate.ts";
 
 /** A key that this version refuses. */
 export interface Unavailable {
-  /** Pattern below the root or below a tenant; `[]` stands for every entry of a list. */
+  /** Pattern below a tenant; `[]` stands for every entry of a list. */
   readonly key: string;
   /** True for values that ask for nothing; without it, every value is refused. */
   readonly asksNothing?: (value: unknown) => boolean;
@@ -21,41 +20,8 @@ export interface Unavailable {
   readonly remedy?: string;
 }
 
-const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
-const isZero = (value: unknown) => value === 0 || parseDurationMs(value) === 0 || parsePercentPpm(value) === 0;
-const isNot = (...refused: unknown[]) => (value: unknown) => !refused.includes(value);
-const every = (test: (value: unknown) => boolean) => (value: unknown) =>
-  isMapValue(value) && Object.values(value).every(test);
-
-/** Refused at the root of the main file. */
-export const UNAVAILABLE_TOP: readonly Unavailable[] = [
-  { key: "listeners", asksNothing: isEmpty },
-];
-
 /** Refused in a tenant, and in `defaults`. */
-export const UNAVAILABLE_IN_TENANT: readonly Unavailable[] = [
-  {
-    key: "listeners[].proxy_protocol",
-    asksNothing: (value) => isMapValue(value) && value["accept"] !== "required",
-  },
-  { key: "routes", asksNothing: isEmpty },
-  { key: "backends[].endpoints[].srv", asksNothing: isNot(true) },
-  { key: "backends[].send_proxy_protocol", asksNothing: isNot("v1", "v2") },
-  { key: "backends[].source_address" },
-  { key: "backends[].retry.backoff", asksNothing: isZero },
-  { key: "backends[].retry.budget" },
-  { key: "backends[].health", asksNothing: isEmpty },
-  { key: "backends[].circuit_breaker" },
-  { key: "backends[].panic_threshold", asksNothing: isZero },
-  {
-    key: "backends[].preconnect",
-    asksNothing: (value) => isMapValue(value) && isZero(value["min"] ?? 0) && isZero(value["max"] ?? 0),
-  },
-  { key: "backends[].split" },
-  { key: "backends[].canary" },
-  { key: "mirror" },
-  { key: "fault", asksNothing: every(isZero) },
-];
+export const UNAVAILABLE_IN_TENANT: readonly Unavailable[] = [];
 
 /** All that `value` (as written) asks of `table`. */
 export function findUnavailable(value: unknown, table: readonly Unavailable[]): Finding[] {

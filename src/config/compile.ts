@@ -4,15 +4,12 @@
  * @module
  */
 
-import ipaddr from "ipaddr.js";
-import type { EndpointAddress, IpAddress, ListenAddress } from "./address.ts";
+import { compileBackend } from "./compile_backend.ts";
 import { compileAccess, compileLimits } from "./compile_limits.ts";
-import type { Address, BackendPlan, EndpointPlan, ListenerPlan, Plan, ProcessPlan, TenantPlan } from "./plan.ts";
+import { compileListener, compileRoute, compileShared } from "./compile_routing.ts";
+import type { FaultPlan, Plan, ProcessPlan, TenantPlan } from "./plan.ts";
 import type { ResolvedNames } from "./resolve.ts";
-import type { Config, DeepReadonly, TenantConfig } from "./schema.ts";
-
-type BackendConfig = TenantConfig["backends"][number];
-type EndpointConfig = NonNullable<BackendConfig["endpoints"]>[number];
+import type { Config, TenantConfig } from "./schema.ts";
 
 /** What one tenant's sessions may hold for slow readers before they read in small pieces only. */
 const BUFFER_BYTES = 64 * 2 ** 20;
@@ -26,6 +23,7 @@ const BUFFER_BYTES = 64 * 2 ** 20;
 export function compilePlan(config: Config, names: ResolvedNames): Plan {
   return {
     process: compileProcess(config),
+    shared: compileShared(config, names),
     tenants: new Map(config.tenants.map((tenant) => [tenant.id, compileTenant(tenant, names)])),
   };
 }
@@ -69,56 +67,18 @@ export function compileTenant(tenant: TenantConfig, names: ResolvedNames): Tenan
     },
     bufferBytes: BUFFER_BYTES,
     listeners: tenant.listeners.map((listener) => compileListener(listener, names)),
-    backends: tenant.backends.map((backend) => compileBackend(backend, names)),
+    routes: tenant.routes.map(compileRoute),
+    backends: tenant.backends.map((backend) => compileBackend(backend, tenant.backends, names)),
+    mirror: tenant.mirror === undefined ? null : { backend: tenant.mirror.backend, sharePpm: tenant.mirror.share },
+    fault: compileFault(tenant.fault),
   };
 }
 
-function compileListener(listener: TenantConfig["listeners"][number], names: ResolvedNames): ListenerPlan {
-  const address: DeepReadonly<ListenAddress> = listener.address;
+function compileFault(fault: TenantConfig["fault"]): FaultPlan {
   return {
-    id: listener.id,
-    backend: listener.backend,
-    address: address.family === "unix" ? address : compileIp(address, names),
-    portLast: address.family === "unix" ? 0 : address.portLast,
+    delayMs: fault?.delay ?? 0,
+    delayPpm: fault?.delay_share ?? 0,
+    resetPpm: fault?.reset_share ?? 0,
+    refusePpm: fault?.refuse_share ?? 0,
   };
-}
-
-function compileBackend(backend: BackendConfig, names: ResolvedNames): BackendPlan {
-  return {
-    id: backend.id,
-    balance: backend.balance,
-    attempts: backend.retry.attempts,
-    slowStartMs: backend.slow_start,
-    endpoints: (backend.endpoints ?? []).flatMap((endpoint) => compileEndpoint(endpoint, names)),
-  };
-}
-
-function compileEndpoint(endpoint: EndpointConfig, names: ResolvedNames): EndpointPlan[] {
-  return endpointAddresses(endpoint.address, names).map((address) => ({
-    id: endpoint.id,
-    weight: endpoint.weight,
-    maxConnections: endpoint.max_connections ?? null,
-    state: endpoint.state,
-    tier: endpoint.tier,
-    address,
-  }));
-}
-
-function endpointAddresses(address: EndpointAddress, names: ResolvedNames): Address[] {
-  if (address.family === "unix") return [address];
-  if (address.family !== "name") return [compileIp(address, names)];
-  const found = names.hosts.get(address.name);
-  const port = address.port;
-  if (found === undefined || port === null) {
-    throw new TypeError(`Cannot compile the plan: ${address.name} must be a name that has been resolved`);
-  }
-  return found.map((ip) => ({ family: ipaddr.IPv4.isValid(ip) ? "ipv4" : "ipv6", ip, port, scopeId: 0 }));
-}
-
-function compileIp(address: IpAddress, names: ResolvedNames): Address {
-  const scopeId = address.zone === "" ? 0 : names.zones.get(address.zone);
-  if (scopeId === undefined) {
-    throw new TypeError(`Cannot compile the plan: ${address.zone} must be an interface that has been resolved`);
-  }
-  return { family: address.family, ip: address.ip, port: address.port, scopeId };
 }

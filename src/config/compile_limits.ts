@@ -48,7 +48,7 @@ export function compileLimits(limits: LimitsConfig): LimitsPlan {
 
 /** The access lists of a tenant. */
 export function compileAccess(access: TenantConfig["access"]): AccessPlan {
-  return { allow: access?.allow?.map(prefix) ?? null, deny: access?.deny.map(prefix) ?? [] };
+  return { allow: access?.allow?.map(compilePrefix) ?? null, deny: access?.deny.map(compilePrefix) ?? [] };
 }
 
 function bandwidth(written: BandwidthConfig): BandwidthPlan {
@@ -74,6 +74,7 @@ function bucket(ratePerS: number, burst: number): BucketPlan {
   return { ratePer1000s: Math.round(ratePerS * RATE_PERIOD_S), burst };
 }
 
-function prefix({ family, ip, prefix: bits }: Readonly<AddressRange>): PrefixPlan {
+/** A range of addresses. */
+export function compilePrefix({ family, ip, prefix: bits }: Readonly<AddressRange>): PrefixPlan {
   return { family, ip, bits };
 }

@@ -17,13 +17,19 @@ export function diffPlans(previous: Plan | null, next: Plan): PlanChange {
     if (!sameValue(previous?.tenants.get(id), tenant)) upserts.push(tenant);
   }
   const removals = previous === null ? [] : [...previous.tenants.keys()].filter((id) => !next.tenants.has(id));
-  if (previous !== null && sameValue(previous.process, next.process)) return { upserts, removals };
-  return { process: next.process, upserts, removals };
+  const isSame = (key: "process" | "shared") => previous !== null && sameValue(previous[key], next[key]);
+  return {
+    ...isSame("process") ? {} : { process: next.process },
+    ...isSame("shared") || (previous === null && next.shared === null) ? {} : { shared: next.shared },
+    upserts,
+    removals,
+  };
 }
 
 /** True when applying the change would do nothing. */
 export function isEmptyChange(change: PlanChange): boolean {
-  return change.process === undefined && change.upserts.length === 0 && change.removals.length === 0;
+  return change.process === undefined && change.shared === undefined && change.upserts.length === 0 &&
+    change.removals.length === 0;
 }
 
 /** Deep equality of plain values; the order of an object's keys does not matter, that of a list does. */

@@ -14,7 +14,7 @@ import type { ResolvedNames } from "./resolve.ts";
 import type { Config } from "./schema.ts";
 import { checkSemantics } from "./semantics.ts";
 import { problemAt } from "./source.ts";
-import { checkTenant, resolveOutline, unitOf } from "./unit.ts";
+import { checkTenant, NO_NAMES, resolveOutline, unitOf } from "./unit.ts";
 
 /** What came of loading. */
 export interface LoadResult {
@@ -28,6 +28,8 @@ export interface LoadResult {
   readonly tenantProblems: ReadonlyMap<string, readonly Problem[]>;
   /** Files that were read or should have been, the main one first. */
   readonly files: readonly string[];
+  /** What is no error, in the order in which a reader meets it: names that cannot be resolved now. */
+  readonly advice: readonly Problem[];
 }
 
 /** All problems of a result, in the order in which a reader meets them. */
@@ -57,18 +59,20 @@ export async function loadConfig(path: string, deps: LoadDeps): Promise<LoadResu
   const tenants = units.map((unit) => checkTenant(unit, problems));
   const outline = outlineOf(main, units);
   problems.push(...checkSemantics(outline));
-  const names = await resolveOutline(outline, deps, problems);
+  const advice: Problem[] = [];
+  const names = await resolveOutline(outline, deps, { problems, advice });
 
   const config = top === null || problems.length > 0
     ? null
     : { ...top, tenants: tenants.filter((tenant) => tenant !== null) };
-  return resultOf({ path, tenantFiles, problems, config, names });
+  return resultOf({ path, tenantFiles, problems, advice, config, names });
 }
 
 function resultOf(parts: {
   path: string;
   tenantFiles: readonly TenantFile[];
   problems: readonly Problem[];
+  advice?: readonly Problem[];
   config: Config | null;
   names?: ResolvedNames;
 }): LoadResult {
@@ -82,9 +86,10 @@ function resultOf(parts: {
   const ofTenants = new Set(parts.tenantFiles.map(({ path }) => path));
   return {
     config: parts.config,
-    names: parts.names ?? { hosts: new Map(), zones: new Map() },
+    names: parts.names ?? NO_NAMES,
     problems: sorted.filter((problem) => !ofTenants.has(problem.file)),
     tenantProblems,
     files,
+    advice: sortProblems(parts.advice ?? [], files),
   };
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { lookup } from "node:dns/promises";
 import type { ResolveDeps } from "./resolve.ts";
 
 /** What {@link loadConfig} needs of the outside; tests give their own. */
@@ -15,14 +14,14 @@ export interface LoadDeps extends ResolveDeps {
   listFiles(folder: string): Promise<readonly string[]>;
 }
 
-/** Longer than the two tries of a resolver with one dead name server. */
-const LOOKUP_TIMEOUT_MS = 12_000;
+/** How long a start waits for names: those that are found later are followed from then on. */
+const LOOKUP_TIMEOUT_MS = 6_000;
 
 /**
- * The machine's own. Needs read permission for the files, net permission for the names of endpoints, and the sys
- * permission networkInterfaces for addresses with a zone; each only when the configuration has such.
+ * The machine's own; names of endpoints are looked up by somebody else. Needs read permission for the files, and the sys
+ * permission networkInterfaces for addresses with a zone, when the configuration has such.
  */
-export function systemLoadDeps(): LoadDeps {
+export function systemLoadDeps(): Omit<LoadDeps, "lookup" | "lookupServices"> {
   return {
     readTextFile: (path) => Deno.readTextFile(path),
     listFiles: async (folder) => {
@@ -30,7 +29,6 @@ export function systemLoadDeps(): LoadDeps {
       for await (const entry of Deno.readDir(folder)) if (!entry.isDirectory) names.push(entry.name);
       return names;
     },
-    lookup: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
     interfaceIndex: (name) => indexOf(name, Deno.networkInterfaces()),
     lookupTimeoutMs: LOOKUP_TIMEOUT_MS,
   };

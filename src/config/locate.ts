@@ -13,11 +13,12 @@ import { formatPath, formatPlace, parseSource, type Path } from "./source.ts";
 /**
  * The place of a listener's address as `file:line:column: path`; null when the files do not have it any more.
  *
+ * @param tenant undefined: a shared listener
  * @param files as `loadConfig` gave them, the main one first
  */
 export async function placeOfListener(
   files: readonly string[],
-  tenant: string,
+  tenant: string | undefined,
   listener: string,
   deps: Pick<LoadDeps, "readTextFile">,
 ): Promise<string | null> {
@@ -27,7 +28,7 @@ export async function placeOfListener(
     if (source === null) continue;
     const path = index === 0
       ? pathInMain(source.value, tenant, listener)
-      : basename(file) === `${tenant}.yaml`
+      : tenant !== undefined && basename(file) === `${tenant}.yaml`
       ? pathInTenant(source.value, [], listener)
       : null;
     if (path !== null) return `${formatPlace({ source, path })}: ${formatPath(path)}`;
@@ -35,7 +36,12 @@ export async function placeOfListener(
   return null;
 }
 
-function pathInMain(value: Readonly<Record<string, unknown>>, tenant: string, listener: string): Path | null {
+function pathInMain(
+  value: Readonly<Record<string, unknown>>,
+  tenant: string | undefined,
+  listener: string,
+): Path | null {
+  if (tenant === undefined) return pathInTenant(value, [], listener);
   const tenants = entriesOf(value, "tenants");
   const at = tenants.findIndex((one) => isMapValue(one) && one["id"] === tenant);
   return at < 0 ? null : pathInTenant(tenants[at], ["tenants", at], listener);

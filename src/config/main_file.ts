@@ -5,7 +5,7 @@
  * @module
  */
 
-import { findUnavailable, UNAVAILABLE_IN_TENANT, UNAVAILABLE_TOP } from "./availability.ts";
+import { findUnavailable, UNAVAILABLE_IN_TENANT } from "./availability.ts";
 import { besideMain } from "./files.ts";
 import type { Problem } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -34,7 +34,6 @@ export function checkTop(main: Source, problems: Problem[]): MainConfig | null {
     if (!checked.ok) problems.push(...checked.findings.map(here(["defaults"])));
     problems.push(...findUnavailable(defaults, UNAVAILABLE_IN_TENANT).map(here(["defaults"])));
   }
-  problems.push(...findUnavailable(rest, UNAVAILABLE_TOP).map(here([])));
   // The tenants are checked one by one, with the defaults beneath them.
   const checked = validate(configSchema, Array.isArray(rest["tenants"]) ? { ...rest, tenants: [] } : rest);
   if (!checked.ok) {

@@ -75,7 +75,10 @@ export interface AccessPlan {
   readonly deny: readonly PrefixPlan[];
 }
 
-/** A tenant with all that is its own. */
+/** Id of the holder of shared listeners: no tenant can have it. */
+export const SHARED_HOLDER = "";
+
+/** A tenant with all that is its own; or the holder of shared listeners, which is nobody's. */
 export interface TenantPlan {
   readonly id: string;
   readonly enabled: boolean;
@@ -98,28 +101,131 @@ export interface TenantPlan {
   /** Bytes held for slow readers above which sessions read in small pieces only. */
   readonly bufferBytes: number;
   readonly listeners: readonly ListenerPlan[];
+  readonly routes: readonly RoutePlan[];
   readonly backends: readonly BackendPlan[];
+  /** Copies of clients' bytes, for a share of its sessions. */
+  readonly mirror: { readonly backend: string; readonly sharePpm: number } | null;
+  /** Trouble on purpose. */
+  readonly fault: FaultPlan;
 }
 
-/** An address (or a range of ports) that a tenant listens on. */
+/** Shares of a tenant's sessions that are delayed, reset, refused. */
+export interface FaultPlan {
+  readonly delayMs: number;
+  readonly delayPpm: number;
+  readonly resetPpm: number;
+  readonly refusePpm: number;
+}
+
+/** An address (or a range of ports) that is listened on. */
 export interface ListenerPlan {
   readonly id: string;
-  /** Id of a backend of the same tenant. */
-  readonly backend: string;
+  /** Id of a backend of the same tenant; null: shared, routes decide. */
+  readonly backend: string | null;
   readonly address: Address;
   /** Last port of the range; equal to the address's port for one port; 0 for unix. */
   readonly portLast: number;
+  /** What is read of a client before a route is chosen, and how long it may take for that; null: nothing. */
+  readonly detect: { readonly protocol: "tls"; readonly timeoutMs: number } | null;
+  /** Null: connections begin without a PROXY header. */
+  readonly proxyHeader: { readonly trusted: readonly PrefixPlan[]; readonly timeoutMs: number } | null;
 }
 
-/** A pool of endpoints. */
+/** What a tenant takes from a shared listener: clients that meet all that is said. */
+export interface RoutePlan {
+  readonly id: string;
+  /** Id of a shared listener. */
+  readonly listener: string;
+  /** Id of a backend of the tenant. */
+  readonly backend: string;
+  /** Server names in lower case, without a last dot; `*.example` is every name below example. None: any. */
+  readonly names: readonly string[];
+  /** ALPN, one of which the client must offer. None: any, or no offer. */
+  readonly protocols: readonly string[];
+  /** None: every client. */
+  readonly sources: readonly PrefixPlan[];
+  /** Also takes what no name takes. */
+  readonly isDefault: boolean;
+}
+
+/** How an endpoint is chosen. */
+export type Balance =
+  | "round_robin"
+  | "least_connections"
+  | "random_two"
+  | "source_hash"
+  | "first"
+  | "least_time";
+
+/** A pool of endpoints, or a split between such pools. */
 export interface BackendPlan {
   readonly id: string;
-  readonly balance: "round_robin" | "least_connections" | "random_two" | "source_hash" | "first" | "least_time";
+  readonly balance: Balance;
   /** Connect attempts of a session at the most. */
   readonly attempts: number;
-  /** How long the share of an endpoint that is added grows. */
-  readonly slowStartMs: number;
+  /** Pause before a further attempt. */
+  readonly backoffMs: number;
+  /** Share of its connects that may be further attempts; null: no bound. */
+  readonly retryBudgetPpm: number | null;
   readonly endpoints: readonly EndpointPlan[];
+  /** Its parts; with parts it has no endpoints. */
+  readonly split: readonly SplitPlan[];
+  readonly sendProxy: "off" | "v1" | "v2";
+  /** Of connections to endpoints, port 0; null: the kernel's choice. */
+  readonly sourceAddress: Address | null;
+  /** Failed connects that eject an endpoint; null: none is ejected. */
+  readonly passive: PassivePlan | null;
+  /** What the control plane does with live sessions of an endpoint that goes down. The data plane is not told. */
+  readonly onDown: "keep" | "close";
+  /** Null: no circuit breaker. */
+  readonly breaker: BreakerPlan | null;
+  /** How long the share of an endpoint that comes up grows. */
+  readonly slowStartMs: number;
+  /** Under this share of endpoints that are up, all are used. */
+  readonly panicPpm: number;
+  /** Connections that are opened ahead, for each endpoint and the process; null: none. */
+  readonly preconnect: { readonly min: number; readonly max: number; readonly idleMs: number } | null;
+  /** Moves the weights of a split of two; null: they are as written. The data plane is not told. */
+  readonly canary: CanaryPlan | null;
+}
+
+/** How the last part of a split of two takes over from the first. */
+export interface CanaryPlan {
+  /** Its weights one after the other, in percent. */
+  readonly steps: readonly number[];
+  readonly stepForMs: number;
+  /** Share of failed connects above which it is rolled back; null: none. */
+  readonly errorPpm: number | null;
+  /** Connect time of the slowest hundredth above which it is rolled back; null: none. */
+  readonly connectP99Ms: number | null;
+  /** Another one: another rollout. */
+  readonly revision: string;
+}
+
+/** A part of a split: a backend of the same tenant that is not split itself. */
+export interface SplitPlan {
+  readonly backend: string;
+  readonly weight: number;
+}
+
+/** When failed connects eject an endpoint. */
+export interface PassivePlan {
+  readonly failures: number;
+  readonly windowMs: number;
+  /** The first ejection; doubles with each one after it, up to ten times this. */
+  readonly ejectMs: number;
+  readonly maxEjectedPpm: number;
+}
+
+/** When failed connects open a backend's circuit. */
+export interface BreakerPlan {
+  /** Connects in a window before their share counts. */
+  readonly requests: number;
+  readonly errorPpm: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  /** Connects let through while half-open. */
+  readonly probes: number;
 }
 
 /**
@@ -132,7 +238,7 @@ export interface EndpointPlan {
   readonly maxConnections: number | null;
   /** Only `ready` gets new sessions; live ones go on in each. */
   readonly state: "ready" | "drain" | "maintenance";
-  /** Used when no lower tier has an endpoint left. */
+  /** Used when every lower tier has no endpoint left. */
   readonly tier: number;
   readonly address: Address;
 }
@@ -140,6 +246,8 @@ export interface EndpointPlan {
 /** The whole of it. */
 export interface Plan {
   readonly process: ProcessPlan;
+  /** The holder of shared listeners; null when there are none. */
+  readonly shared: TenantPlan | null;
   /** By tenant id. */
   readonly tenants: ReadonlyMap<string, TenantPlan>;
 }
@@ -148,6 +256,8 @@ export interface Plan {
 export interface PlanChange {
   /** Absent when the process's own part is unchanged. */
   readonly process?: ProcessPlan;
+  /** Absent when shared listeners are unchanged; null when there are none any more. */
+  readonly shared?: TenantPlan | null;
   /** Tenants added or changed, whole. */
   readonly upserts: readonly TenantPlan[];
   /** Ids of tenants that are gone. */

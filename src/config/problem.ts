@@ -22,11 +22,14 @@ export interface Problem {
   readonly remedy: string;
   /** The sentence for a tenant's own eyes, where `message` names what is not the tenant's. */
   readonly toTenant?: string;
+  /** The same in place of `remedy`. */
+  readonly remedyToTenant?: string;
 }
 
 /** The problem as a tenant may read it. */
 export function inTenantsWords(problem: Problem): Problem {
-  return problem.toTenant === undefined ? problem : { ...problem, message: problem.toTenant };
+  const { message, remedy, toTenant = message, remedyToTenant = remedy } = problem;
+  return { ...problem, message: toTenant, remedy: remedyToTenant };
 }
 
 /** Two lines of text: `file:line:column: path: message`, and the remedy below it. */

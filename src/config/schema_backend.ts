@@ -7,15 +7,17 @@
 
 import { z } from "zod";
 import { endpointAddress, hostAddress } from "./address.ts";
+import { bytesText } from "./bytes_text.ts";
 import { boolean, choice, id, integer, text } from "./scalar.ts";
 import { duration, percent } from "./units.ts";
 
 /** The most that a limit of connections can be: one less than the data plane's "unlimited". */
 export const MOST_CONNECTIONS = 4_294_967_294;
 
-/** Attempts that the data plane can tell apart, and endpoints that it can choose between. */
+/** Attempts that the data plane can tell apart. */
 const MOST_ATTEMPTS = 64;
-const MOST_ENDPOINTS = 4096;
+/** Endpoints that it can choose between, each address of a name counted. */
+export const MOST_ENDPOINTS = 4096;
 
 const endpoint = z.strictObject({
   id: id().describe("Name of the endpoint, one of its kind within the backend."),
@@ -28,20 +30,35 @@ const endpoint = z.strictObject({
   srv: boolean().prefault(false).describe("The address is the name of a SRV record."),
 });
 
-const expectText = text(/^[^\0]*$/, "text", "write text, in quotes where YAML would read it as something else");
+/** Bytes that a check may send, or look for. */
+const MOST_CHECK_BYTES = 4096;
+
+/** Checks have slots in common: one that hangs must give its own back. */
+const LONGEST_CHECK_MS = 60_000;
+
+const hostName = text(
+  /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?(?::\d{1,5})?$/,
+  "a name such as acme.example, with or without a port",
+  "write the name that the endpoint knows itself by",
+);
 
 const activeCheck = z.strictObject({
   type: choice("tcp", "expect", "http", "tls").describe("What is tried."),
   interval: duration({ leastMs: 10 }).prefault("5s").describe("From one check to the next."),
-  timeout: duration({ leastMs: 1 }).prefault("2s").describe("A check without an answer by then has failed."),
+  timeout: duration({ leastMs: 1, mostMs: LONGEST_CHECK_MS }).prefault("2s")
+    .describe("A check without an answer by then has failed."),
   rise: integer(1, 1000).prefault(2).describe("Good checks in a row that bring an endpoint up."),
   fall: integer(1, 1000).prefault(3).describe("Bad checks in a row that take it down."),
-  jitter: percent().prefault("10%").describe("Random part of the interval, so that checks spread."),
-  send: expectText.optional().describe("For expect: what is sent first."),
-  expect: expectText.optional().describe("For expect: what the answer must contain."),
-  path: text(/^\/\S*$/, "a path that starts with /", "write a path such as /health").optional()
-    .describe("For http: the path that is asked for."),
-  status: integer(100, 599).optional().describe("For http: the status that is good."),
+  jitter: percent().prefault("10%").describe("Share by which the interval varies, so that checks spread."),
+  send: bytesText({ mostBytes: MOST_CHECK_BYTES }).optional().describe("For expect: what is sent first."),
+  expect: bytesText({ leastBytes: 1, mostBytes: MOST_CHECK_BYTES }).optional()
+    .describe("For expect: what the answer must contain, in its first 64 KiB."),
+  path: text(/^\/[!-~]*$/, "a path that starts with /", "write a path such as /health").optional()
+    .describe("For http: the path that is asked for; left out: /."),
+  host: hostName.optional()
+    .describe("For http the Host header, for tls the server name; left out: as the endpoint's address is written."),
+  status: integer(100, 599).optional().describe("For http: the status that is good; left out: 200 to 399."),
+  verify: boolean().prefault(false).describe("For tls: whether a certificate that is not trusted is bad."),
 });
 
 const passiveCheck = z.strictObject({
@@ -72,9 +89,14 @@ const retry = z.strictObject({
   budget: percent().optional().describe("Share of a backend's connects that may be retries; left out: unlimited."),
 });
 
+/** Connections ahead of one endpoint: each takes a descriptor of the process. */
+const MOST_PRECONNECTED = 1000;
+
 const preconnect = z.strictObject({
-  min: integer(0, 65535).prefault(0).describe("Connections kept open ahead for each endpoint."),
-  max: integer(0, 65535).prefault(0).describe("Open ahead at the most."),
+  min: integer(0, MOST_PRECONNECTED).prefault(0).describe("Connections kept open ahead for each endpoint."),
+  max: integer(0, MOST_PRECONNECTED).optional().describe(
+    "Open ahead at the most while sessions come; left out: as many as min.",
+  ),
   idle: duration().prefault("60s").describe("A connection that waited so long is closed."),
 });
 
@@ -83,13 +105,18 @@ const splitPart = z.strictObject({
   weight: integer(0, 65535).describe("Share of new sources beside the other parts."),
 });
 
+/** Steps of a canary. */
+const MOST_STEPS = 20;
+
 const canary = z.strictObject({
-  steps: z.array(integer(0, 100)).min(1).describe("Weights of the last part, one after the other."),
+  steps: z.array(integer(1, 100)).min(1).max(MOST_STEPS)
+    .describe("The last part's share of new sources in percent, one after the other."),
   step_for: duration({ leastMs: 1000 }).prefault("10m").describe("How long a step lasts."),
   abort_when: z.strictObject({
-    error_ratio: percent().optional().describe("Share of failed sessions that rolls back."),
-    connect_p99: duration().optional().describe("Connect time of the slowest hundredth that rolls back."),
-  }).optional().describe("When to go back to the first part."),
+    error_ratio: percent().optional().describe("Share of failed connects above which it goes back."),
+    connect_p99: duration({ leastMs: 1 }).optional()
+      .describe("Connect time of the slowest hundredth above which it goes back."),
+  }).optional().describe("When to go back to the first part; left out: never."),
 });
 
 /** One of `tenants[].backends`. */

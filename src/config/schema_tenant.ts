@@ -10,6 +10,7 @@ import { addressRange, listenAddress } from "./address.ts";
 import { addressGrant } from "./grants.ts";
 import { boolean, choice, id, integer, text } from "./scalar.ts";
 import { backendSchema, MOST_CONNECTIONS } from "./schema_backend.ts";
+import { serverName } from "./server_name.ts";
 import { byteRate, duration, MOST_BURST, percent, rate, seconds, size } from "./units.ts";
 
 const maxConnections = () => integer(0, MOST_CONNECTIONS).optional().describe("Sessions at once; left out: unlimited.");
@@ -89,16 +90,10 @@ const listener = z.strictObject({
   proxy_protocol: proxyProtocolSchema.optional().describe("PROXY header of incoming connections."),
 });
 
-const serverName = text(
-  /^(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/,
-  "a server name such as acme.example or *.acme.example",
-  "write a name; * stands for the whole first label only",
-);
-
 const route = z.strictObject({
   id: id().describe("Name of the route, one of its kind within the tenant."),
   listener: id().describe("A shared listener."),
-  sni: z.array(serverName).optional().describe("Server names, exact or with * as the first label."),
+  sni: z.array(serverName()).optional().describe("Server names, exact or with * as the first label."),
   alpn: z.array(text(/^[\x21-\x7e]{1,255}$/, "the name of a protocol such as h2", "write the ALPN name")).optional()
     .describe("Protocols, one of which the client must offer."),
   sources: z.array(addressRange()).optional().describe("Client addresses."),

@@ -11,7 +11,10 @@ import { type Item, type Outline, readable, type TenantOutline } from "./outline
 import { explainCollision, findCollisions } from "./overlap.ts";
 import type { Problem } from "./problem.ts";
 import { entriesOf, isMapValue, textOf } from "./raw.ts";
+import { RouteIndex } from "./route_index.ts";
 import { mustBe } from "./scalar.ts";
+import { checkBackends } from "./semantics_backends.ts";
+import { checkRoutes, claimsOfRoutes, routeProblem } from "./semantics_routes.ts";
 import { formatPlace, type Path, type Place, problemAt } from "./source.ts";
 
 /** Everything wrong between the parts of a configuration. */
@@ -22,6 +25,7 @@ export function checkSemantics(outline: Outline): Problem[] {
     ...outline.tenants.flatMap((tenant) => checkTenantSemantics(tenant, outline)),
     ...checkTokens(outline),
     ...checkCollisions(outline),
+    ...checkRouteClaims(outline),
   ];
 }
 
@@ -40,7 +44,7 @@ export function checkTenantSemantics(tenant: TenantOutline, outline: Outline): P
     ...checkFileName(tenant),
     ...checkReferences(tenant, outline),
     ...checkBackends(tenant),
-    ...checkRoutes(tenant),
+    ...checkRoutes(tenant, outline.listeners),
     ...tenant.listeners.flatMap(checkProxyProtocol),
   ];
 }
@@ -76,7 +80,8 @@ function checkReferences(tenant: TenantOutline, outline: Outline): Problem[] {
     ...tenant.listeners.flatMap((listener) => toBackend(listener, ["backend"])),
     ...tenant.routes.flatMap((route) => [
       ...toBackend(route, ["backend"]),
-      ...checkReference(route.placeOf(["listener"]), textAt(route.raw, ["listener"]), "a shared listener", shared),
+      ...checkReference(route.placeOf(["listener"]), textAt(route.raw, ["listener"]), "a shared listener", shared)
+        .map((problem) => ({ ...problem, remedyToTenant: "use one that the tenant's grants name" })),
     ]),
     ...tenant.backends.flatMap((backend) =>
       entriesOf(backend.raw, "split").flatMap((_, index) => toBackend(backend, ["split", index, "backend"]))
@@ -94,54 +99,6 @@ function checkReference(place: Place, id: string | undefined, rule: string, know
     ? "declare it, or remove what names it"
     : `use one of ${known.slice(0, 10).join(", ")}${known.length > 10 ? ", …" : ""}`;
   return [problemAt(place, mustBe(rule, id), remedy)];
-}
-
-function checkBackends(tenant: TenantOutline): Problem[] {
-  return tenant.backends.flatMap((backend) => {
-    const has = (key: string) => isMapValue(backend.raw) && backend.raw[key] !== undefined;
-    const problems: Problem[] = [];
-    if (has("endpoints") && has("split")) {
-      const message = "must have endpoints or split, not both";
-      problems.push(problemAt(backend.placeOf(["split"]), message, "remove one of the two", "key"));
-    }
-    if (!has("split") && (!has("endpoints") || isEmptyList(backend.raw, "endpoints"))) {
-      const remedy = "add endpoints: [{ id: a, address: 127.0.0.1:8080 }]";
-      problems.push(problemAt(backend.placeOf(["endpoints"]), "must have at least one endpoint", remedy, "key"));
-    }
-    if (has("canary") && !has("split")) {
-      const remedy = "add split, or remove canary";
-      problems.push(problemAt(backend.placeOf(["canary"]), "must come with split", remedy, "key"));
-    }
-    return [...problems, ...backend.endpoints.flatMap(checkSrv)];
-  });
-}
-
-function isEmptyList(value: unknown, key: string): boolean {
-  const list = isMapValue(value) ? value[key] : undefined;
-  return Array.isArray(list) && list.length === 0;
-}
-
-function checkSrv(endpoint: TenantOutline["backends"][number]["endpoints"][number]): Problem[] {
-  const { address } = endpoint;
-  if (address === undefined) return [];
-  const isSrv = isMapValue(endpoint.raw) && endpoint.raw["srv"] === true;
-  const lacksPort = address.family === "name" && address.port === null;
-  if (isSrv === lacksPort) return [];
-  return [
-    isSrv
-      ? problemAt(endpoint.placeOf(["address"]), "must be the name of a SRV record, without a port", "remove srv: true")
-      : problemAt(endpoint.placeOf(["address"]), "must have a port", "add a port, or srv: true for a SRV record"),
-  ];
-}
-
-function checkRoutes(tenant: TenantOutline): Problem[] {
-  return tenant.routes.flatMap((route) => {
-    const says = (key: string) => entriesOf(route.raw, key).length > 0;
-    const isDefault = isMapValue(route.raw) && route.raw["default"] === true;
-    if (isDefault || ["sni", "alpn", "sources"].some(says)) return [];
-    const remedy = "add sni, alpn or sources, or default: true";
-    return [problemAt(route.placeOf([]), "must say what it takes", remedy)];
-  });
 }
 
 function checkProxyProtocol(listener: Item): Problem[] {
@@ -214,6 +171,20 @@ function checkCollisions(outline: Outline): Problem[] {
   return findCollisions(claims).map(({ later, earlier }) =>
     collisionProblem(later, { ...earlier, at: formatPlace(earlier.place) })
   );
+}
+
+/** Of two tenants that want the same of a shared listener, the later one has the problem. */
+function checkRouteClaims(outline: Outline): Problem[] {
+  const taken = new RouteIndex();
+  return outline.tenants.flatMap((tenant, index) => {
+    const owner = String(index);
+    return claimsOfRoutes(tenant).flatMap((claim) => {
+      const holder = taken.holderOf(claim.key);
+      if (holder !== undefined) return [routeProblem(claim, holder)];
+      taken.add({ key: claim.key, owner, who: claim.who, at: formatPlace(claim.place) });
+      return [];
+    });
+  });
 }
 
 function textAt(value: unknown, path: Path): string | undefined {

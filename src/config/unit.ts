@@ -15,6 +15,7 @@ import { type ResolveDeps, type ResolvedNames, resolveNames } from "./resolve.ts
 import type { TenantConfig } from "./schema.ts";
 import { tenantSchema } from "./schema_tenant.ts";
 import { checkTenantSemantics, claimsOfTenant, type ListenClaim } from "./semantics.ts";
+import { claimsOfRoutes, type RouteClaim } from "./semantics_routes.ts";
 import { type Path, type Place, problemAt, type Source } from "./source.ts";
 import { type Finding, validate } from "./validate.ts";
 
@@ -39,7 +40,12 @@ export interface CheckedUnit {
   readonly config: TenantConfig | null;
   readonly names: ResolvedNames;
   readonly problems: readonly Problem[];
+  /** What is no error, and may be none of the file's: names that cannot be resolved now. */
+  readonly advice: readonly Problem[];
+  /** Addresses that it wants. */
   readonly claims: readonly ListenClaim[];
+  /** What it wants of shared listeners. */
+  readonly routes: readonly RouteClaim[];
 }
 
 /** The unit of a tenant that is written at `base` of `source`. */
@@ -74,15 +80,17 @@ export function checkTenant(unit: TenantUnit, problems: Problem[]): TenantConfig
   return null;
 }
 
-/** All that can be checked of a tenant without looking at another one, its names resolved. */
+/** All that can be checked of a tenant without looking at another one, its names looked up. */
 export async function checkUnit(main: Source, unit: TenantUnit, deps: ResolveDeps): Promise<CheckedUnit> {
   const problems: Problem[] = [];
+  const advice: Problem[] = [];
   const checked = checkTenant(unit, problems);
   const outline = outlineOf(main, [unit]);
   problems.push(...outline.tenants.flatMap((tenant) => checkTenantSemantics(tenant, outline)));
-  const names = await resolveOutline({ ...outline, listeners: [] }, deps, problems);
+  const names = await resolveOutline({ ...outline, listeners: [] }, deps, { problems, advice });
   const claims = outline.tenants.flatMap(claimsOfTenant);
-  return { config: problems.length > 0 ? null : checked, names, problems, claims };
+  const routes = outline.tenants.flatMap(claimsOfRoutes);
+  return { config: problems.length > 0 ? null : checked, names, problems, advice, claims, routes };
 }
 
 /** A finding as a problem of its place. */
@@ -90,37 +98,67 @@ export function atPlace(place: Place, finding: Finding): Problem {
   return problemAt(place, finding.message, finding.remedy, finding.at);
 }
 
-/** Resolves every name of an outline; those that cannot be are problems. */
+/** A name that is written somewhere. */
+interface WrittenName {
+  readonly name: string;
+  readonly kind: keyof ResolvedNames;
+  readonly asker: string;
+  readonly place: Place;
+}
+
+/**
+ * Looks every name of an outline up. Interfaces that are not there are problems; hosts and services that cannot be
+ * resolved now are advice: they are looked for on and on.
+ */
 export async function resolveOutline(
   outline: Pick<Outline, "listeners"> & { readonly tenants: readonly TenantOutline[] },
   deps: Pick<LoadDeps, keyof ResolveDeps>,
-  problems: Problem[],
+  { problems, advice }: { readonly problems: Problem[]; readonly advice: Problem[] },
 ): Promise<ResolvedNames> {
-  const wanted: { name: string; kind: "host" | "zone"; place: Place }[] = [];
-  const want = (address: ListenAddress | EndpointAddress | undefined, place: () => Place) => {
-    if (address === undefined || address.family === "unix") return;
-    if (address.family !== "name") {
-      if (address.zone !== "") wanted.push({ name: address.zone, kind: "zone", place: place() });
-    } else if (address.port !== null) wanted.push({ name: address.name, kind: "host", place: place() });
-  };
-  for (const { address, placeOf } of outline.listeners) want(address, () => placeOf(["address"]));
-  for (const tenant of outline.tenants) {
-    for (const { address, placeOf } of tenant.listeners) want(address, () => placeOf(["address"]));
-    for (const backend of tenant.backends) {
-      for (const { address, placeOf } of backend.endpoints) want(address, () => placeOf(["address"]));
+  const wanted = namesIn(outline);
+  if (wanted.length === 0) return NO_NAMES;
+  const ofKind = (kind: WrittenName["kind"]) =>
+    new Map(wanted.filter((one) => one.kind === kind).map(({ name, asker }) => [name, asker]));
+  const { names, failures } = await resolveNames(
+    { hosts: ofKind("hosts"), services: ofKind("services"), zones: ofKind("zones").keys() },
+    deps,
+  );
+  for (const { name, kind, place } of wanted) {
+    const why = failures[kind].get(name);
+    if (why === undefined) continue;
+    if (kind === "zones") {
+      const message = `must be an address of an interface of this machine: ${name}: ${why}`;
+      problems.push(problemAt(place, message, "name another interface"));
+    } else {
+      const message = `cannot be resolved now: ${name}: ${why}`;
+      advice.push(problemAt(place, message, "mend the name or the name service; it is looked for on and on"));
     }
   }
-  if (wanted.length === 0) return { hosts: new Map(), zones: new Map() };
-  const ofKind = (kind: "host" | "zone") => wanted.filter((one) => one.kind === kind).map(({ name }) => name);
-  const { names, failures } = await resolveNames({ hosts: ofKind("host"), zones: ofKind("zone") }, deps);
-  for (const { name, kind, place } of wanted) {
-    const why = failures.get(name);
-    if (why === undefined) continue;
-    const rule = kind === "host" ? "a name that resolves" : "an address of an interface of this machine";
-    const remedy = kind === "host"
-      ? "mend the name or the name service, or write an IP address"
-      : "name another interface";
-    problems.push(problemAt(place, `must be ${rule}: ${name}: ${why}`, remedy));
-  }
   return names;
+}
+
+/** What no names stand for. */
+export const NO_NAMES: ResolvedNames = { hosts: new Map(), services: new Map(), zones: new Map() };
+
+function namesIn(
+  outline: Pick<Outline, "listeners"> & { readonly tenants: readonly TenantOutline[] },
+): WrittenName[] {
+  const wanted: WrittenName[] = [];
+  const want = (address: ListenAddress | EndpointAddress | undefined, asker: string, place: () => Place) => {
+    if (address === undefined || address.family === "unix") return;
+    if (address.family !== "name") {
+      if (address.zone !== "") wanted.push({ name: address.zone, kind: "zones", asker, place: place() });
+    } else {
+      const kind = address.port === null ? "services" : "hosts";
+      wanted.push({ name: address.name, kind, asker, place: place() });
+    }
+  };
+  for (const { address, placeOf } of outline.listeners) want(address, "", () => placeOf(["address"]));
+  for (const { id = "", listeners, backends } of outline.tenants) {
+    for (const { address, placeOf } of listeners) want(address, id, () => placeOf(["address"]));
+    for (const { address, placeOf } of backends.flatMap(({ endpoints }) => endpoints)) {
+      want(address, id, () => placeOf(["address"]));
+    }
+  }
+  return wanted;
 }

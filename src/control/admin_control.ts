@@ -26,6 +26,7 @@ import type {
   WriteResult,
 } from "../admin/control.ts";
 import { ControlError } from "../admin/control.ts";
+import type { CanaryStatus } from "../canary/mod.ts";
 import type { StoreFs } from "../config/mod.ts";
 import type { Audit } from "./audit.ts";
 import { authorizeTenant } from "./authorize.ts";
@@ -55,6 +56,8 @@ export interface AdminControlDeps {
   readonly metrics: AdminControl["metrics"];
   /** Counters of one tenant, or of all. */
   readonly stats: AdminControl["stats"];
+  /** Where the canary of a split stands; null for a backend without one. */
+  canaryOf(tenant: string, backend: string): CanaryStatus | null;
   readonly version: string;
   /** Whether traffic is up. */
   isReady(): boolean;
@@ -156,8 +159,8 @@ class Verbs implements AdminControl {
   }
 
   tenantStatus(tenant: string, isTenants = false): TenantStatusView | null {
-    const { control, dataPlane } = this.#deps;
-    return tenantStatusView(control, tenant, isTenants, dataPlane);
+    const { control, dataPlane, canaryOf } = this.#deps;
+    return tenantStatusView(control, tenant, isTenants, dataPlane, canaryOf);
   }
 
   setEnabled(tenant: string, enabled: boolean, options: WriteOptions): Promise<WriteResult> {

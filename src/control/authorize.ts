@@ -1,6 +1,6 @@
 /**
  * What a token may change. Admins may everything, viewers nothing; a tenant's token may change its own tenant, within
- * what admins have given it: no limit may rise, `grants` stay, and new addresses must be granted. Pure.
+ * what admins have given it: no limit may rise, `grants` stay, and new addresses and routes must be granted. Pure.
  *
  * @module
  */
@@ -8,7 +8,6 @@
 import {
   type AddressGrant,
   canonicalJson,
-  type EndpointPlan,
   isGranted,
   isMapValue,
   type ListenAddress,
@@ -20,10 +19,10 @@ import {
   parseRatePerS,
   parseSizeBytes,
   sameValue,
-  type TenantPlan,
 } from "../config/mod.ts";
 import { type Actor, ControlError, type Fault, type Json, type JsonObject } from "../admin/control.ts";
 import { entriesOf } from "./parts.ts";
+import { leadsTo, type TenantVersion } from "./tenant_version.ts";
 
 /** Throws unless the actor may write to a tenant at all: another's tenant is none to a tenant's token. */
 export function authorizeTenant(actor: Actor, tenant: string): void {
@@ -64,6 +63,7 @@ export function authorizeChange(
   faults.push(...ungrantedListeners(before, after, grants.addresses));
   faults.push(...ungrantedRoutes(before, after, grants.listeners));
   faults.push(...ungrantedSockets(before, after, grants.addresses));
+  faults.push(...ungrantedSources(before, after, grants.addresses));
   if (faults.length > 0) throw new ControlError("forbidden", "A tenant's token may not change this", faults);
 }
 
@@ -155,13 +155,30 @@ function mayListen(address: string, grants: readonly AddressGrant[]): boolean {
   return isGranted(wanted, grants);
 }
 
+/** What a route takes already stays allowed; where it leads is the tenant's to say. */
 function ungrantedRoutes(before: JsonObject, after: JsonObject, listeners: readonly Json[]): Fault[] {
-  const had = new Set(entriesOf(before, "routes").map((route) => route["listener"]));
-  return entriesOf(after, "routes").flatMap(({ listener }, index) =>
-    listener === undefined || had.has(listener) || listeners.includes(listener)
-      ? []
-      : [{ pointer: `/routes/${index}/listener`, detail: "the listener is not among the tenant's grants" }]
-  );
+  const had = new Set(entriesOf(before, "routes").map(takenBy));
+  return entriesOf(after, "routes").flatMap((route, index) => {
+    const { listener } = route;
+    if (listener === undefined || listeners.includes(listener) || had.has(takenBy(route))) return [];
+    return [{ pointer: `/routes/${index}/listener`, detail: "the listener is not among the tenant's grants" }];
+  });
+}
+
+function takenBy({ id: _id, backend: _backend, ...taken }: JsonObject): string {
+  return canonicalJson(taken);
+}
+
+/** Who may use an address of this machine may also connect from it: others may be told apart by it. */
+function ungrantedSources(before: JsonObject, after: JsonObject, grants: readonly AddressGrant[]): Fault[] {
+  const had = new Set(entriesOf(before, "backends").map((backend) => backend["source_address"]));
+  return entriesOf(after, "backends").flatMap(({ source_address: source }, index) => {
+    if (typeof source !== "string" || had.has(source)) return [];
+    const host = source.includes(":") ? `[${source}]` : source;
+    if (mayListen(`${host}:0`, grants)) return [];
+    const pointer = `/backends/${index}/source_address`;
+    return [{ pointer, detail: `${source} is not among the tenant's grants: ${host}:* would be needed` }];
+  });
 }
 
 /** Sockets of this machine's file system are not a tenant's to reach into, unless they were granted. */
@@ -184,37 +201,32 @@ function ungrantedSockets(before: JsonObject, after: JsonObject, grants: readonl
 
 /**
  * Throws when a tenant's endpoint is the admin API itself: its clients would reach from outside what this machine may
- * keep to itself, under this machine's own address. Held against the plan, for names have become addresses there.
+ * keep to itself, under this machine's own address.
  *
  * @param before what runs: what an admin has written stays
  */
 export function authorizeEndpoints(
-  before: TenantPlan | null,
-  after: TenantPlan,
+  before: TenantVersion | null,
+  after: TenantVersion,
   admin: ListenAddress | undefined,
 ): void {
   if (admin === undefined) return;
-  const isAdmin = ({ address }: EndpointPlan) => leadsTo(address, admin);
-  const had = new Set(before?.backends.flatMap(({ endpoints }) => endpoints.filter(isAdmin).map(({ id }) => id)));
-  const faults = after.backends.flatMap(({ endpoints }, index) =>
-    endpoints.filter((endpoint) => isAdmin(endpoint) && !had.has(endpoint.id))
-      .map(({ id }) => ({
-        pointer: `/backends/${index}/endpoints`,
-        detail: `endpoint ${id} must lead elsewhere: only admins write this address`,
-      }))
-  );
+  const had = new Set(before === null ? [] : leadingTo(before, admin));
+  const faults = leadingTo(after, admin).filter((key) => !had.has(key)).map((key) => {
+    const [backend, endpoint] = key.split("/");
+    const index = after.plan.backends.findIndex(({ id }) => id === backend);
+    return {
+      pointer: `/backends/${index}/endpoints`,
+      detail: `endpoint ${endpoint} must lead elsewhere: only admins write this address`,
+    };
+  });
   if (faults.length > 0) throw new ControlError("forbidden", "A tenant's token may not change this", faults);
 }
 
-function leadsTo(address: EndpointPlan["address"], admin: ListenAddress): boolean {
-  if (address.family === "unix" || admin.family === "unix") {
-    return address.family === "unix" && admin.family === "unix" && address.path === admin.path;
-  }
-  if (address.port !== admin.port) return false;
-  return address.ip === admin.ip || (isLocal(address.ip) && isLocal(admin.ip));
-}
-
-/** Loopback, or all of this machine's: which, to connect to, is loopback. */
-function isLocal(ip: string): boolean {
-  return ip.startsWith("127.") || ["0.0.0.0", "::", "::1"].includes(ip);
+/** Endpoints whose address or name is that of the admin API. */
+function leadingTo({ plan, withheld }: TenantVersion, admin: ListenAddress): string[] {
+  const written = plan.backends.flatMap(({ id: backend, endpoints }) =>
+    endpoints.filter(({ address }) => leadsTo(address, admin)).map(({ id }) => `${backend}/${id}`)
+  );
+  return [...new Set([...written, ...withheld])];
 }

@@ -7,7 +7,7 @@
 import {
   type CheckedUnit,
   checkUnit,
-  compileTenant,
+  type ListenAddress,
   type LoadDeps,
   parseSource,
   type Problem,
@@ -19,7 +19,8 @@ import {
   valueSource,
 } from "../config/mod.ts";
 import type { JsonObject } from "../admin/control.ts";
-import { heldOf, ownerOf, type Unit } from "./unit_state.ts";
+import { tenantVersion } from "./tenant_version.ts";
+import { heldOf, heldRouteOf, ownerOf, type Unit } from "./unit_state.ts";
 
 /** A tenant on its way. */
 export interface Candidate {
@@ -82,21 +83,24 @@ function withId(id: string, value: Readonly<Record<string, unknown>>): JsonObjec
   return (value["id"] === undefined ? { id, ...value } : value) as JsonObject;
 }
 
-/** What becomes of a candidate when addresses are settled. */
-export function unitFrom({ id, before, base, checked, problems }: Candidate): Unit {
+/** What becomes of a candidate when it is settled who gets what; `admin` is where the admin API listens. */
+export function unitFrom(
+  { id, before, base, checked, problems }: Candidate,
+  admin: ListenAddress | undefined,
+): Unit {
   const unit = { ...base, problems, running: before?.running ?? null };
   if (problems.length > 0 || checked?.config === null || checked?.config === undefined || base.written === null) {
     return unit;
   }
-  const { config, names, claims } = checked;
+  const { config, names, claims, routes } = checked;
   return {
     ...unit,
     problems: [],
     running: {
       written: base.written,
-      plan: compileTenant(config, names),
-      hasNames: names.hosts.size > 0,
+      ...tenantVersion(config, names, admin),
       held: claims.map((claim) => heldOf(ownerOf(id), claim)),
+      routes: routes.map((claim) => heldRouteOf(ownerOf(id), claim)),
     },
   };
 }

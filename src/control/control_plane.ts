@@ -11,14 +11,17 @@
 import { formatProblem, isEmptyChange, type LoadDeps, type Plan, type PlanChange } from "../config/mod.ts";
 import type { Change } from "../admin/control.ts";
 import { DataPlaneError, type EngineStatus } from "../ffi/mod.ts";
+import type { WantedName } from "../resolver/mod.ts";
 import type { AppliedChange, ControlDeps, FileChange } from "./control_deps.ts";
 import { changeOf, evaluate, type Evaluation, type FilesRead, type InForce } from "./evaluate.ts";
+import { renamed } from "./names.ts";
 import { Queue } from "./queue.ts";
 import { readAll, readSome } from "./read_files.ts";
 import type { BoundAddress } from "./read_model.ts";
 import { ConfigError, errorsOf, type ReloadReport, SettingsError } from "./reload.ts";
 import { frozen, logProblems, logWrong, newlyWrong, warnOfFixed } from "./report.ts";
 import { ControlState } from "./state.ts";
+import { keepUp } from "./upkeep.ts";
 import type { MainState, Unit } from "./unit_state.ts";
 
 /** What to read, and who asks. */
@@ -86,6 +89,16 @@ export class ControlPlane {
   /** True from the first sign of the end on. */
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  /** What active checks know. */
+  get checks(): ControlDeps["checks"] {
+    return this.#deps.checks;
+  }
+
+  /** What names of endpoints stand for. */
+  get names(): ControlDeps["names"] {
+    return this.#deps.names;
   }
 
   /** The data plane at a glance. */
@@ -171,36 +184,85 @@ export class ControlPlane {
     const change = this.planChangeOf(evaluation);
     const back = this.#state.wayBack(change);
     const config = this.config;
-    const { dataPlane } = this.#deps;
     const isEmpty = isEmptyChange(change);
     let isTold = false;
     try {
       if (write.before !== undefined) {
-        dataPlane.apply(write.before, ++this.#generation);
+        this.#applyNow(write.before, ++this.#generation);
         isTold = true;
       }
       if (!isEmpty) {
-        dataPlane.apply(change, this.#generation + 1);
+        this.#applyNow(change, this.#generation + 1);
         isTold = true;
         this.#generation++;
       }
       await write.persist();
     } catch (error) {
       prepared?.discard();
-      if (isTold) dataPlane.apply(back, ++this.#generation);
+      if (isTold) this.#applyNow(back, ++this.#generation);
       throw error;
     }
     if (isEmpty) this.#generation++;
     prepared?.commit();
     this.#take(evaluation, change, true);
     warnOfFixed(config, this.config, this.#deps.log);
-    this.#retryFrozen(change);
+    if (!isEmpty) this.#retryFrozen();
     return this.#tell({ generation: this.#generation, by: write.by, changes, files: write.files });
   }
 
-  /** Tenants whose address was another's may have it, now that addresses were given up. */
-  #retryFrozen({ upserts, removals }: PlanChange): void {
-    if (removals.length === 0 && upserts.length === 0) return;
+  /**
+   * Puts a tenant in force once more, because the weights of its splits have changed. The files are as they were; false
+   * when there is no such tenant, or the process is stopping.
+   *
+   * @throws {DataPlaneError} when the data plane refuses; then nothing has changed
+   */
+  reweigh(tenant: string): Promise<boolean> {
+    return this.queue.run(() => {
+      const plan = this.plan.tenants.get(tenant);
+      if (plan === undefined || this.#isDraining) return Promise.resolve(false);
+      this.#applyNow({ upserts: [plan], removals: [] }, this.#generation + 1);
+      this.#generation++;
+      return Promise.resolve(true);
+    });
+  }
+
+  /**
+   * Puts in force what names stand for now. The files are not read, and nothing else changes; a tenant whose plan comes
+   * out the same is left alone. Never rejects.
+   */
+  follow(names: readonly WantedName[]): Promise<void> {
+    return this.queue.run(() => {
+      if (this.#state.isThere && !this.#isDraining) this.#follow(names);
+      return Promise.resolve();
+    });
+  }
+
+  #follow(names: readonly WantedName[]): void {
+    const { log } = this.#deps;
+    const moved = renamed(this.units.values(), names, (name) => this.names.known(name), this.config.admin?.listen);
+    if (moved.length === 0) return;
+    const units = new Map(moved.map((unit) => [unit.id, unit]));
+    const unchanged = { isMainNew: false, removed: new Set<string>(), strays: this.strays, advice: [] };
+    const evaluation: Evaluation = { main: this.main, units, ...unchanged };
+    const change = this.planChangeOf(evaluation);
+    try {
+      this.#applyNow(change, this.#generation + 1);
+    } catch (error) {
+      log.error("what names stand for now could not be put in force", {
+        tenants: [...units.keys()].join(" "),
+        error: error instanceof Error ? error : String(error),
+      });
+      return;
+    }
+    this.#generation++;
+    this.#take(evaluation, change, true);
+    const { generation } = this;
+    for (const tenant of units.keys()) log.info("names stand for something else, followed", { tenant, generation });
+    this.#deps.onMoved?.([...units.keys()], generation);
+  }
+
+  /** Tenants whose address or name was another's may have it, now that some were given up. */
+  #retryFrozen(): void {
     const isWaiting = ({ inMain, written, problems }: Unit) => !inMain && written !== null && problems.length > 0;
     const paths = new Set([...this.units.values()].filter(isWaiting).map(({ file }) => file));
     if (paths.size > 0) void this.reload({ by: "watch", paths });
@@ -254,8 +316,10 @@ export class ControlPlane {
   async #change(by: string, paths: ReadonlySet<string> | null): Promise<{ changed: boolean; errors: string[] }> {
     const { path, load, log, settings } = this.#deps;
     const before = this.#generation;
+    // What is found is followed when it is there; only names of which nothing is known are waited for.
+    if (paths === null && by !== "watch") this.names.refresh();
     const read = paths === null ? await readAll(path, load) : await readSome(this.main, paths, load);
-    const again = (unit: Unit) => paths === null && (unit.running?.hasNames === true || unit.problems.length > 0);
+    const again = (unit: Unit) => paths === null && (isNamed(unit) || unit.problems.length > 0);
     const evaluation = await evaluate(path, { ...read, again }, this.#state, load);
     // Also of an unchanged configuration: a rotated file is let go.
     const prepared = by !== "watch" || evaluation.isMainNew ? await settings.prepare(evaluation.main.config) : null;
@@ -284,7 +348,10 @@ export class ControlPlane {
       this.#tell({ generation: this.#generation, by, changes: applied.changes, files });
     }
     const errors = wrong.flatMap(({ problems }) => problems.map(formatProblem));
-    return { changed: this.#generation > before, errors };
+    const changed = this.#generation > before;
+    // A whole look has tried them all.
+    if (changed && paths !== null) this.#retryFrozen();
+    return { changed, errors };
   }
 
   /** Tells the data plane; a tenant's file whose addresses cannot be bound freezes that tenant alone. */
@@ -298,7 +365,7 @@ export class ControlPlane {
       const changes = isReload ? this.changesOf(tried) : [];
       const isEmpty = isReload && isEmptyChange(change);
       try {
-        if (!isEmpty) this.#deps.dataPlane.apply(change, generation);
+        if (!isEmpty) this.#applyNow(change, generation);
       } catch (error) {
         const id = error instanceof DataPlaneError && error.code === "E_BIND" ? error.subject.tenant : undefined;
         const unit = id === undefined ? undefined : tried.units.get(id);
@@ -313,9 +380,20 @@ export class ControlPlane {
     }
   }
 
+  #applyNow(change: PlanChange, generation: number): void {
+    const { dataPlane, weigh } = this.#deps;
+    dataPlane.apply(weigh === undefined ? change : { ...change, upserts: change.upserts.map(weigh) }, generation);
+  }
+
   #take(evaluation: Evaluation, change: PlanChange, isTold: boolean): void {
-    const added = this.#state.take(evaluation, change, () => this.#deps.dataPlane.listenerStats());
-    if (isTold && added.length > 0) this.#deps.onBound(added);
+    const { dataPlane, onBound } = this.#deps;
+    const isNew = ({ id, running }: Unit) => running !== this.units.get(id)?.running;
+    const fresh = [...evaluation.units.values()].filter(isNew);
+    const added = this.#state.take(evaluation, change, () => dataPlane.listenerStats());
+    const wanted = keepUp(evaluation, fresh, this.#deps);
+    if (wanted.length > 0) void this.follow(wanted);
+    if (isTold && added.length > 0) onBound(added);
+    this.#deps.onInForce?.(change);
   }
 
   #tell(change: AppliedChange): AppliedChange {
@@ -340,4 +418,8 @@ export class ControlPlane {
     this.#deps.onReload?.(report, by);
     return report;
   }
+}
+
+function isNamed({ running }: Unit): boolean {
+  return running !== null && running.named !== null;
 }

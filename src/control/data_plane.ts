@@ -6,6 +6,8 @@
 
 import type { PlanChange } from "../config/mod.ts";
 import type {
+  BackendStats,
+  EndpointHealth,
   EndpointStats,
   EngineStatus,
   ListenerStats,
@@ -31,12 +33,15 @@ export interface DataPlane {
   tenantStatsOf(tenant: string): TenantStats | null;
   /** The sources of a tenant with most sessions, those first; none where no limit is per source. */
   sourcesOf(tenant: string, most: number): readonly SourceStats[];
+  backendStats(): readonly BackendStats[];
   endpointStats(): readonly EndpointStats[];
+  /** Says how endpoints do, in effect at once for new sessions; returns how many addresses were known. */
+  setHealth(healths: readonly EndpointHealth[]): number;
   /** Live sessions, a page at a time; throws a TypeError for a source or cursor that is none. */
   sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage;
   session(id: string): LiveSession | null;
-  /** Closes sessions as killed; returns how many. */
-  killSessions(filter: SessionFilter): number;
+  /** Closes sessions for a reason, `killed` when left out; returns how many. */
+  killSessions(filter: SessionFilter, reason?: "killed" | "endpoint_down"): number;
   /** Gives a tenant's live sessions `graceMs` at the most; returns how many there are. */
   drainSessions(tenant: string, graceMs: number): number;
 }

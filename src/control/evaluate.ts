@@ -12,6 +12,7 @@ import {
   checkUnit,
   claimsOfMain,
   compileProcess,
+  compileShared,
   type HeldAddress,
   isMapValue,
   type LoadDeps,
@@ -20,18 +21,23 @@ import {
   parseSource,
   type PlanChange,
   type Problem,
+  type ResolvedNames,
+  resolveOutline,
+  RouteIndex,
   sameValue,
   type Source,
   strayProblem,
   type TenantFile,
+  type TenantPlan,
   tenantsFolder,
   textOf,
   uniqueIds,
 } from "../config/mod.ts";
 import type { JsonObject } from "../admin/control.ts";
 import { type Candidate, checkFile, recheck, unitFrom } from "./candidate.ts";
+import { entriesOf } from "./parts.ts";
 import { ConfigError } from "./reload.ts";
-import { settleAddresses } from "./settle.ts";
+import { settleClaims } from "./settle.ts";
 import { heldOf, MAIN_OWNER, type MainState, type Unit } from "./unit_state.ts";
 
 /** What is in force. */
@@ -41,6 +47,7 @@ export interface InForce {
   /** Files that were meant for a tenant and cannot be one, by path. */
   readonly strays: ReadonlyMap<string, readonly Problem[]>;
   readonly addresses: AddressIndex;
+  readonly routes: RouteIndex;
 }
 
 /** What was read, or would be written. */
@@ -62,6 +69,8 @@ export interface Evaluation {
   readonly units: ReadonlyMap<string, Unit>;
   readonly removed: ReadonlySet<string>;
   readonly strays: ReadonlyMap<string, readonly Problem[]>;
+  /** What is no error of a tenant: names that cannot be resolved now. */
+  readonly advice: readonly { readonly tenant: string; readonly problem: Problem }[];
 }
 
 /** Evaluates; `inForce` is null at the start. Throws ConfigError when the main file is wrong. */
@@ -71,20 +80,21 @@ export async function evaluate(
   inForce: InForce | null,
   deps: LoadDeps,
 ): Promise<Evaluation> {
-  const cached = { ...deps, lookup: cachedLookup(deps) };
+  const cached = withCache(deps);
   const units = new Map<string, Unit>();
   const removed = new Set<string>();
   const strays = new Map<string, readonly Problem[]>(read.strays === undefined ? inForce?.strays ?? [] : []);
   const candidates: Candidate[] = [];
 
   const isMainNew = inForce === null || inForce.main.text !== read.mainText;
-  const head = isMainNew ? readMain(mainPath, read.mainText) : null;
+  const head = isMainNew ? await readMain(mainPath, read.mainText, cached) : null;
   const source = head?.source ?? inForce?.main.source;
   if (source === undefined) throw new TypeError("Cannot evaluate: there must be a main file: there is none");
-  const isContextNew = inForce === null ||
-    (isMainNew &&
-      ["defaults", "listeners"].some((key) => !sameValue(inForce.main.source.value[key], source.value[key])));
-  const mustCheck = (unit: Unit) => isContextNew || unit.problems.length > 0 || read.again?.(unit) === true;
+  const isNew = (key: string) => isMainNew && !sameValue(inForce?.main.source.value[key], source.value[key]);
+  const [areDefaultsNew, areListenersNew] = [isNew("defaults"), isNew("listeners")];
+  /** Whether what lies beneath a tenant has changed. */
+  const isContextNew = (unit: Unit) => areDefaultsNew || (areListenersNew && hasRoutes(unit));
+  const mustCheck = (unit: Unit) => isContextNew(unit) || unit.problems.length > 0 || read.again?.(unit) === true;
 
   const mainIds = new Set<string>();
   if (isMainNew) {
@@ -128,7 +138,7 @@ export async function evaluate(
     if (read.strays !== undefined) removed.add(unit.id);
     else if (mainIds.has(unit.id)) {
       strays.set(unit.file, [duplicate({ name: unit.id, path: unit.file }, mainPath)]);
-    } else if (isContextNew || read.again?.(unit) === true) {
+    } else if (isContextNew(unit) || read.again?.(unit) === true) {
       checks.push(recheck(source, unit, inForce?.units, cached));
     }
   }
@@ -140,52 +150,70 @@ export async function evaluate(
   for (const id of units.keys()) removed.delete(id);
 
   const mainHeld = claimsOfMain(outlineOf(source, [])).map((claim) => heldOf(MAIN_OWNER, claim));
-  settleAddresses({ candidates, removed, mainHeld: isMainNew ? mainHeld : null, source, inForce });
-  for (const candidate of candidates) units.set(candidate.id, unitFrom(candidate));
-  const main = head === null && inForce !== null
-    ? inForce.main
-    : mainState(source, read.mainText, head?.config, mainHeld);
-  return { main, isMainNew, units, removed, strays };
+  settleClaims({ candidates, removed, mainHeld: isMainNew ? mainHeld : null, source, inForce });
+  const main = head === null && inForce !== null ? inForce.main : mainState(source, read.mainText, head, mainHeld);
+  const admin = main.config.admin?.listen;
+  for (const candidate of candidates) units.set(candidate.id, unitFrom(candidate, admin));
+  const advice = candidates.flatMap(({ id, checked }) =>
+    checked?.advice.map((problem) => ({ tenant: id, problem })) ?? []
+  );
+  return { main, isMainNew, units, removed, strays, advice };
+}
+
+function hasRoutes({ written, running }: Unit): boolean {
+  return entriesOf(written, "routes").length > 0 || (running?.plan.routes.length ?? 0) > 0;
 }
 
 /** What the data plane has to be told to get from what is in force to an evaluation. */
-export function changeOf(evaluation: Evaluation, inForce: InForce | null): PlanChange {
-  const upserts = [...evaluation.units.values()].flatMap(({ id, running }) => {
-    const before = inForce?.units.get(id)?.running ?? null;
-    return running === null || sameValue(before?.plan, running.plan) ? [] : [running.plan];
+export function changeOf({ main, units, removed }: Evaluation, inForce: InForce | null): PlanChange {
+  const before = inForce?.main ?? null;
+  const known = new Set(before?.shared?.listeners.map(({ id }) => id));
+  const fresh = new Set(main.shared?.listeners.map(({ id }) => id).filter((id) => !known.has(id)));
+  // A tenant that was frozen while its listener was away is told again with the listener: it is another one now.
+  const meetsFresh = ({ routes }: TenantPlan) => routes.some(({ listener }) => fresh.has(listener));
+  const upserts = [...units.values()].flatMap(({ id, running }) => {
+    if (running === null) return [];
+    const ran = inForce?.units.get(id)?.running ?? null;
+    return sameValue(ran?.plan, running.plan) && !meetsFresh(running.plan) ? [] : [running.plan];
   });
-  const removals = [...evaluation.removed].filter((id) => (inForce?.units.get(id)?.running ?? null) !== null);
-  const { process } = evaluation.main;
-  return inForce !== null && sameValue(inForce.main.process, process)
-    ? { upserts, removals }
-    : { process, upserts, removals };
+  const removals = [...removed].filter((id) => (inForce?.units.get(id)?.running ?? null) !== null);
+  return {
+    ...before !== null && sameValue(before.process, main.process) ? {} : { process: main.process },
+    ...sameValue(before?.shared ?? null, main.shared) ? {} : { shared: main.shared },
+    upserts,
+    removals,
+  };
 }
 
-function readMain(
-  path: string,
-  text: string,
-): { source: Source; config: MainState["config"] | null; problems: Problem[] } {
+/** A main file that was read, as far as it could be. */
+interface ReadMain {
+  readonly source: Source;
+  readonly config: MainState["config"] | null;
+  readonly names: ResolvedNames;
+  readonly problems: readonly Problem[];
+}
+
+async function readMain(path: string, text: string, deps: LoadDeps): Promise<ReadMain> {
   const { source, problems } = parseSource(path, text);
   if (source === null) throw new ConfigError(problems);
   const found = [...problems];
   const config = checkTop(source, found);
-  found.push(...checkSharedListeners(outlineOf(source, [])));
-  return { source, config, problems: found };
+  const outline = outlineOf(source, []);
+  found.push(...checkSharedListeners(outline));
+  const names = await resolveOutline(outline, deps, { problems: found, advice: [] });
+  return { source, config, names, problems: found };
 }
 
-function mainState(
-  source: Source,
-  text: string,
-  config: MainState["config"] | null | undefined,
-  held: readonly HeldAddress[],
-): MainState {
-  if (config === null || config === undefined) throw new ConfigError([]);
+function mainState(source: Source, text: string, head: ReadMain | null, held: readonly HeldAddress[]): MainState {
+  const config = head?.config ?? null;
+  if (head === null || config === null) throw new ConfigError([]);
   const { tenants: _, ...written } = source.value;
   return {
     text,
     source,
     config,
     process: compileProcess(config),
+    shared: compileShared(config, head.names),
     folder: tenantsFolder(source),
     written: written as JsonObject,
     held,
@@ -231,11 +259,18 @@ function duplicate(file: TenantFile, mainPath: string): Problem {
 }
 
 /** Each name once, however many tenants use it. */
-function cachedLookup(deps: LoadDeps): LoadDeps["lookup"] {
-  const known = new Map<string, Promise<readonly string[]>>();
-  return (name, signal) => {
-    const found = known.get(name) ?? deps.lookup(name, signal);
-    known.set(name, found);
-    return found;
+function withCache(deps: LoadDeps): LoadDeps {
+  const once = <T>(find: (name: string, signal: AbortSignal, asker: string) => Promise<T>) => {
+    const known = new Map<string, Promise<T>>();
+    return (name: string, signal: AbortSignal, asker: string) => {
+      const found = known.get(name) ?? find(name, signal, asker);
+      known.set(name, found);
+      return found;
+    };
+  };
+  return {
+    ...deps,
+    lookup: once((...question) => deps.lookup(...question)),
+    lookupServices: once((...question) => deps.lookupServices(...question)),
   };
 }

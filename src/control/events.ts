@@ -11,16 +11,17 @@ import type { ReloadReport } from "./reload.ts";
 
 /** Events that are kept for those who come back. */
 const KEPT = 1_000;
-/** Of kind `limit`, which clients bring about: they do not push all others out. */
-const KEPT_OF_LIMITS = 500;
+/** Of those that traffic brings about: they do not push all others out. */
+const KEPT_OF_TRAFFIC = 500;
+const OF_TRAFFIC: readonly EventView["kind"][] = ["limit", "health", "breaker"];
 
 /** The ring. */
 export class Events {
   readonly #now: () => number;
   readonly #kept: EventView[] = [];
   readonly #listeners = new Set<(event: EventView) => void>();
-  /** Of those that are kept. */
-  #limits = 0;
+  /** Of those that are kept: how many traffic has brought about. */
+  #ofTraffic = 0;
   #last: number;
 
   /**
@@ -42,14 +43,14 @@ export class Events {
   }
 
   #keep(event: EventView): void {
-    const isLimit = ({ kind }: EventView) => kind === "limit";
-    if (isLimit(event) && ++this.#limits > KEPT_OF_LIMITS) this.#drop(this.#kept.findIndex(isLimit));
+    if (isOfTraffic(event) && ++this.#ofTraffic > KEPT_OF_TRAFFIC) this.#drop(this.#kept.findIndex(isOfTraffic));
     this.#kept.push(event);
     if (this.#kept.length > KEPT) this.#drop(0);
   }
 
   #drop(index: number): void {
-    if (this.#kept.splice(index, 1)[0]?.kind === "limit") this.#limits--;
+    const [dropped] = this.#kept.splice(index, 1);
+    if (dropped !== undefined && isOfTraffic(dropped)) this.#ofTraffic--;
   }
 
   /** A change that is in force: to each tenant its part of it. */
@@ -58,6 +59,11 @@ export class Events {
     for (const [tenant, own] of parts) {
       this.add("config", tenant, { generation, actor: by, changes: shortened(own) as unknown as Json });
     }
+  }
+
+  /** Tenants whose names stand for something else now. */
+  tellMoved(tenants: readonly string[], generation: number): void {
+    for (const tenant of tenants) this.add("config", tenant, { generation, actor: "names", changes: [] });
   }
 
   /** A reload that went wrong, as a whole or for some tenants. */
@@ -83,4 +89,8 @@ export class Events {
       if (this.#listeners.has(listener)) listener(event);
     });
   }
+}
+
+function isOfTraffic({ kind }: EventView): boolean {
+  return OF_TRAFFIC.includes(kind);
 }

@@ -5,12 +5,13 @@
  * @module
  */
 
-import type { ListenerPlan, Plan, TenantPlan } from "../config/mod.ts";
+import { type ListenerPlan, type Plan, SHARED_HOLDER, type TenantPlan } from "../config/mod.ts";
 import { formatAddress, type ListenerStats } from "../ffi/mod.ts";
 
 /** An address that is listened on. */
 export interface BoundAddress {
-  readonly tenant: string;
+  /** Null: the listener is shared. */
+  readonly tenant: string | null;
   readonly listener: string;
   /** As it is written in a configuration, with the port that is really bound. */
   readonly address: string;
@@ -18,18 +19,18 @@ export interface BoundAddress {
 
 /** Every bound address, in the order of the plan; each port of a range is one. */
 export function boundAddresses(plan: Plan, stats: readonly ListenerStats[]): BoundAddress[] {
-  return boundOf([...plan.tenants.values()], () => stats);
+  return boundOf([...plan.shared === null ? [] : [plan.shared], ...plan.tenants.values()], () => stats);
 }
 
-/** Bound addresses of some tenants; `stats` is asked only where the kernel has chosen a port. */
+/** Bound addresses of some tenants, or of the holder of shared listeners; `stats` is asked only where the kernel has chosen a port. */
 export function boundOf(tenants: readonly TenantPlan[], stats: () => readonly ListenerStats[]): BoundAddress[] {
   const isOpen = ({ address }: ListenerPlan) => address.family !== "unix" && address.port === 0;
   const asked = tenants.some(({ listeners }) => listeners.some(isOpen)) ? stats() : [];
-  const counters = new Map(asked.map((one) => [`${one.tenant}/${one.listener}`, one]));
-  return tenants.flatMap((tenant) =>
-    tenant.listeners.flatMap((listener) =>
-      addressesOf(listener, counters.get(`${tenant.id}/${listener.id}`))
-        .map((address) => ({ tenant: tenant.id, listener: listener.id, address }))
+  const counters = new Map(asked.map((one) => [`${one.tenant ?? SHARED_HOLDER}/${one.listener}`, one]));
+  return tenants.flatMap(({ id, listeners }) =>
+    listeners.flatMap((listener) =>
+      addressesOf(listener, counters.get(`${id}/${listener.id}`))
+        .map((address) => ({ tenant: id === SHARED_HOLDER ? null : id, listener: listener.id, address }))
     )
   );
 }
@@ -54,15 +55,16 @@ export function newlyBound(before: readonly BoundAddress[], now: readonly BoundA
 }
 
 function keyOf({ tenant, listener, address }: BoundAddress): string {
-  return `${tenant} ${listener} ${address}`;
+  return `${tenant ?? SHARED_HOLDER} ${listener} ${address}`;
 }
 
-/** The line that says so: `listening tenant=acme listener=pg address=0.0.0.0:5432`. */
+/** The line that says so: `listening tenant=acme listener=pg address=0.0.0.0:5432`; `tenant=-` where it is shared. */
 export function listeningLine({ tenant, listener, address }: BoundAddress): string {
-  return `listening tenant=${tenant} listener=${listener} address=${address}`;
+  return `listening tenant=${tenant ?? "-"} listener=${listener} address=${address}`;
 }
 
-/** Configured listeners of a plan; a range of ports is one. */
+/** Configured listeners of a plan, shared ones too; a range of ports is one. */
 export function countListeners(plan: Plan): number {
-  return [...plan.tenants.values()].reduce((sum, tenant) => sum + tenant.listeners.length, 0);
+  const own = [...plan.tenants.values()].reduce((sum, tenant) => sum + tenant.listeners.length, 0);
+  return own + (plan.shared?.listeners.length ?? 0);
 }

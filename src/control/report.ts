@@ -34,6 +34,20 @@ export function logWrong(units: readonly Unit[], strays: Evaluation["strays"], l
   for (const problems of strays.values()) logProblems(problems, log);
 }
 
+/** What names cannot be resolved now, and which lead where they must not. */
+export function logNames(advice: Evaluation["advice"], units: readonly Unit[], log: Log): void {
+  for (const { tenant, problem: { file, line, column, path, message } } of advice) {
+    log.warn("a name is looked for on and on", { tenant, place: `${file}:${line}:${column}`, path, problem: message });
+  }
+  for (const { id, running } of units) {
+    if (running === null || running.withheld.length === 0) continue;
+    log.warn("a name leads to the admin API: that address is left out", {
+      tenant: id,
+      endpoints: running.withheld.join(" "),
+    });
+  }
+}
+
 /** A tenant whose new version could not be put in force. */
 export function frozen(unit: Unit, before: Unit | undefined, error: Error): Unit {
   const problem = {

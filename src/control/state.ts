@@ -5,7 +5,15 @@
  * @module
  */
 
-import { AddressIndex, type Plan, type PlanChange, type Problem, type TenantPlan } from "../config/mod.ts";
+import {
+  AddressIndex,
+  type Plan,
+  type PlanChange,
+  type Problem,
+  RouteIndex,
+  SHARED_HOLDER,
+  type TenantPlan,
+} from "../config/mod.ts";
 import type { Change } from "../admin/control.ts";
 import type { ListenerStats } from "../ffi/mod.ts";
 import { changesBetween } from "./changes.ts";
@@ -17,8 +25,10 @@ import { MAIN_OWNER, type MainState, ownerOf, type Unit } from "./unit_state.ts"
 /** The state. */
 export class ControlState {
   readonly addresses = new AddressIndex();
+  readonly routes = new RouteIndex();
   readonly #units = new Map<string, Unit>();
   readonly #tenants = new Map<string, TenantPlan>();
+  /** By tenant; those of shared listeners by their holder. */
   readonly #bound = new Map<string, readonly BoundAddress[]>();
   #strays: InForce["strays"] = new Map<string, readonly Problem[]>();
   #main: MainState | null = null;
@@ -43,17 +53,19 @@ export class ControlState {
   }
 
   get plan(): Plan {
-    return { process: this.main.process, tenants: this.#tenants };
+    const { process, shared } = this.main;
+    return { process, shared, tenants: this.#tenants };
   }
 
   get bound(): readonly BoundAddress[] {
-    return [...this.#tenants.keys()].flatMap((id) => this.#bound.get(id) ?? []);
+    return [SHARED_HOLDER, ...this.#tenants.keys()].flatMap((id) => this.#bound.get(id) ?? []);
   }
 
   /** Puts an evaluation in place of what is there. Returns the addresses that are bound now and were not. */
   take(evaluation: Evaluation, change: PlanChange, stats: () => readonly ListenerStats[]): readonly BoundAddress[] {
     const { main, units, removed, strays } = evaluation;
-    const before = change.upserts.flatMap(({ id }) => this.#bound.get(id) ?? []);
+    const told = [...change.shared ? [change.shared] : [], ...change.upserts];
+    const before = told.flatMap(({ id }) => this.#bound.get(id) ?? []);
     if (this.#main?.held !== main.held) this.addresses.set(MAIN_OWNER, main.held);
     this.#main = main;
     this.#strays = strays;
@@ -62,28 +74,35 @@ export class ControlState {
       this.#tenants.delete(id);
       this.#bound.delete(id);
       this.addresses.delete(ownerOf(id));
+      this.routes.delete(ownerOf(id));
     }
     for (const unit of units.values()) {
       this.#units.set(unit.id, unit);
       if (unit.running === null) continue;
       this.#tenants.set(unit.id, unit.running.plan);
       this.addresses.set(ownerOf(unit.id), unit.running.held);
+      this.routes.set(ownerOf(unit.id), unit.running.routes);
     }
-    const bound = boundOf(change.upserts, stats);
-    const byTenant = Map.groupBy(bound, ({ tenant }) => tenant);
-    for (const { id } of change.upserts) this.#bound.set(id, byTenant.get(id) ?? []);
+    if (change.shared === null) this.#bound.delete(SHARED_HOLDER);
+    const bound = boundOf(told, stats);
+    const byTenant = Map.groupBy(bound, ({ tenant }) => tenant ?? SHARED_HOLDER);
+    for (const { id } of told) this.#bound.set(id, byTenant.get(id) ?? []);
     return newlyBound(before, bound);
   }
 
   /** The change that undoes a change of the data plane. */
-  wayBack({ process, upserts, removals }: PlanChange): PlanChange {
+  wayBack({ process, shared, upserts, removals }: PlanChange): PlanChange {
     const touched = [...upserts.map(({ id }) => id), ...removals];
     const plans = touched.map((id) => this.#tenants.get(id));
     const back = {
       upserts: plans.filter((plan) => plan !== undefined),
       removals: touched.filter((_, index) => plans[index] === undefined),
     };
-    return process === undefined ? back : { ...back, process: this.main.process };
+    return {
+      ...process === undefined ? {} : { process: this.main.process },
+      ...shared === undefined ? {} : { shared: this.main.shared },
+      ...back,
+    };
   }
 
   /** What an evaluation would change, in written form. */

@@ -6,15 +6,18 @@
 
 import type {
   HeldAddress,
+  HeldRoute,
   ListenClaim,
   MainConfig,
   Path,
   Problem,
   ProcessPlan,
+  RouteClaim,
   Source,
   TenantPlan,
 } from "../config/mod.ts";
 import type { JsonObject } from "../admin/control.ts";
+import type { TenantVersion } from "./tenant_version.ts";
 
 /** The main file as it is in force. */
 export interface MainState {
@@ -22,6 +25,8 @@ export interface MainState {
   readonly source: Source;
   readonly config: MainConfig;
   readonly process: ProcessPlan;
+  /** The holder of shared listeners; null when there are none. */
+  readonly shared: TenantPlan | null;
   /** Folder of tenants' files; null when none is configured. */
   readonly folder: string | null;
   /** As written, without `tenants`. */
@@ -31,13 +36,13 @@ export interface MainState {
 }
 
 /** The version of a tenant that runs. */
-export interface RunningTenant {
+export interface RunningTenant extends TenantVersion {
   /** As written, its id included. */
   readonly written: JsonObject;
-  readonly plan: TenantPlan;
-  /** True when the plan depends on what a name server said. */
-  readonly hasNames: boolean;
+  /** Addresses. */
   readonly held: readonly HeldAddress[];
+  /** What it takes from shared listeners. */
+  readonly routes: readonly HeldRoute[];
 }
 
 /** A tenant: what its file says, and what runs. */
@@ -57,7 +62,7 @@ export interface Unit {
   readonly running: RunningTenant | null;
 }
 
-/** Who owns a tenant's addresses in the index. */
+/** Who owns a tenant's addresses and routes in the indexes. */
 export function ownerOf(id: string): string {
   return `tenant ${id}`;
 }
@@ -68,4 +73,9 @@ export const MAIN_OWNER = "main";
 /** An address as its owner has it. */
 export function heldOf(owner: string, { address, who, place }: ListenClaim): HeldAddress {
   return { address, owner, who, at: place.source.file };
+}
+
+/** A route's key as its owner has it. */
+export function heldRouteOf(owner: string, { key, who, place }: RouteClaim): HeldRoute {
+  return { key, owner, who, at: place.source.file };
 }

@@ -70,8 +70,8 @@ export async function writeFiles(request: WriteRequest, deps: WriterDeps): Promi
   const evaluation = await evaluateWrite(request, deps);
   if (request.isTenants === true) {
     for (const { id, running } of evaluation.units.values()) {
-      const before = control.plan.tenants.get(id) ?? null;
-      if (running !== null) authorizeEndpoints(before, running.plan, control.main.config.admin?.listen);
+      const before = control.units.get(id)?.running ?? null;
+      if (running !== null) authorizeEndpoints(before, running, control.main.config.admin?.listen);
     }
   }
   const changes = control.changesOf(evaluation);
@@ -183,20 +183,23 @@ const AT_ONCE = 1_024;
 
 /** Live sessions of tenants that change: those whose tenant, listener or backend goes are drained. */
 function countSessions(
-  { units, removed }: Evaluation,
+  { main, units, removed }: Evaluation,
   change: PlanChange,
   { dataPlane }: WriterDeps,
 ): Written["sessions"] {
   let [kept, drained] = [0, 0];
   if (isEmptyChange(change) || dataPlane.status().sessionsActive === 0) return { kept, drained };
   const touched = [...change.upserts.map(({ id }) => id), ...change.removals];
+  const shared = new Set(main.shared?.listeners.map(({ id }) => id));
   for (const tenant of touched) {
     const plan = removed.has(tenant) ? undefined : units.get(tenant)?.running?.plan;
-    const listeners = new Set(plan?.listeners.map(({ id }) => id));
+    const own = new Set(plan?.listeners.map(({ id }) => id));
     const backends = new Set(plan?.backends.map(({ id }) => id));
     for (let cursor: string | null = null, isMore = true; isMore;) {
       const page = dataPlane.sessions({ tenant }, AT_ONCE, cursor);
-      for (const { listener, backend } of page.sessions) {
+      for (const { listener, route, backend } of page.sessions) {
+        // Only a session of a shared listener has a route; that may go without it.
+        const listeners = route === null ? own : shared;
         const stays = listener !== null && listeners.has(listener) && (backend === null || backends.has(backend));
         if (stays) kept++;
         else drained++;

@@ -40,9 +40,9 @@ export function demandOf(file: string, plan: Plan, workers: number): Demand {
   const endpoints = tenants.flatMap((tenant) =>
     tenant.backends.flatMap((backend) => endpointDemands(tenant, backend, plan.process.maxConnections))
   );
-  const ports = tenants.flatMap((tenant) => tenant.listeners).flatMap(({ address }) =>
-    address.family === "unix" || address.port === 0 ? [] : [address.port]
-  );
+  const ports = [...plan.shared?.listeners ?? [], ...tenants.flatMap((tenant) => tenant.listeners)].flatMap((
+    { address },
+  ) => address.family === "unix" || address.port === 0 ? [] : [address.port]);
   return {
     file,
     workers,

@@ -31,8 +31,9 @@ export interface EngineStatus {
   readonly snapshotsHeld: number;
 }
 
-/** Counters of a tenant. A histogram's buckets are not cumulative; their bounds are BUCKET_BOUNDS_US. */
+/** Counters of a tenant, or of shared listeners. A histogram's buckets are not cumulative; their bounds are BUCKET_BOUNDS_US. */
 export interface TenantStats {
+  /** Null: of shared listeners; these are the sessions that had no route yet. */
   readonly tenant: string | null;
   readonly sessionsTotal: number;
   readonly sessionsActive: number;
@@ -76,6 +77,7 @@ export interface SourceStats {
 
 /** Counters of a listener. */
 export interface ListenerStats {
+  /** Null: it is shared. */
   readonly tenant: string | null;
   readonly listener: string | null;
   readonly sessionsTotal: number;
@@ -90,10 +92,37 @@ export interface EndpointStats {
   readonly tenant: string | null;
   readonly backend: string | null;
   readonly endpoint: string | null;
+  /** Which of its addresses, as it is written in a configuration; null when that is forgotten. */
+  readonly address: string | null;
   readonly state: EndpointPlan["state"];
   readonly sessionsActive: number;
   readonly sessionsTotal: number;
   readonly connectFailures: number;
+  /** Connections that are open ahead now. */
+  readonly preconnectIdle: number;
+  /** What active checks say. */
+  readonly health: Health;
+  /** Passed over for now, because connects have failed. */
+  readonly ejected: boolean;
+}
+
+/** What active checks say of an endpoint; unknown without any. Endpoints that are not down are used. */
+export type Health = "unknown" | "up" | "down";
+
+/** Where a circuit breaker stands; closed without one. */
+export type Circuit = "closed" | "open" | "half_open";
+
+/** Counters of a backend. Buckets as in TenantStats. */
+export interface BackendStats {
+  readonly tenant: string | null;
+  readonly backend: string | null;
+  readonly circuit: Circuit;
+  /** Sessions that tried to connect. */
+  readonly connectsTotal: number;
+  /** Those of them that got no endpoint. */
+  readonly connectFailures: number;
+  readonly connectUsSum: number;
+  readonly connectBuckets: readonly number[];
 }
 
 /** Counters of a worker. */
@@ -114,6 +143,12 @@ const STATES: readonly EngineState[] = ["created", "running", "draining", "stopp
 
 /** States of an endpoint by their numbers. */
 const ENDPOINT_STATES: readonly EndpointPlan["state"][] = ["ready", "drain", "maintenance"];
+
+/** Healths by their numbers. */
+export const HEALTHS: readonly Health[] = ["unknown", "up", "down"];
+
+/** States of a circuit by their numbers. */
+const CIRCUITS: readonly Circuit[] = ["closed", "open", "half_open"];
 
 /** Reads a status. */
 export function decodeStatus(records: Records): EngineStatus {
@@ -191,16 +226,40 @@ export function decodeListenerStats(records: Records, at: number, nameOf: NameOf
 }
 
 /** Reads an endpoint's counters at `at`. */
-export function decodeEndpointStats(records: Records, at: number, nameOf: NameOf): EndpointStats {
+export function decodeEndpointStats(
+  records: Records,
+  at: number,
+  nameOf: NameOf,
+  addressOf: NameOf,
+): EndpointStats {
   const { fields } = RECORDS.endpoint_stats;
+  const id = records.number(at, fields.id);
   return {
     tenant: nameOf(records.number(at, fields.tenant)),
     backend: nameOf(records.number(at, fields.backend)),
-    endpoint: nameOf(records.number(at, fields.id)),
+    endpoint: nameOf(id),
+    address: addressOf(id),
     state: ENDPOINT_STATES[records.number(at, fields.state)] ?? "ready",
     sessionsActive: records.number(at, fields.sessions_active),
     sessionsTotal: records.number(at, fields.sessions_total),
     connectFailures: records.number(at, fields.connect_failures),
+    preconnectIdle: records.number(at, fields.preconnect_idle),
+    health: HEALTHS[records.number(at, fields.health)] ?? "unknown",
+    ejected: records.number(at, fields.ejected) !== 0,
+  };
+}
+
+/** Reads a backend's counters at `at`. */
+export function decodeBackendStats(records: Records, at: number, nameOf: NameOf): BackendStats {
+  const { fields } = RECORDS.backend_stats;
+  return {
+    tenant: nameOf(records.number(at, fields.tenant)),
+    backend: nameOf(records.number(at, fields.id)),
+    circuit: CIRCUITS[records.number(at, fields.circuit)] ?? "closed",
+    connectsTotal: records.number(at, fields.connects_total),
+    connectFailures: records.number(at, fields.connect_failures),
+    connectUsSum: records.number(at, fields.connect_us_sum),
+    connectBuckets: records.u64Array(at, fields.connect_bucket),
   };
 }
 

@@ -7,7 +7,8 @@
 
 import { ipText } from "./address.ts";
 import { CODES, CONSTANTS, type Reason, REASONS } from "./constants.ts";
-import type { NameOf } from "./decode.ts";
+import type { Circuit, NameOf } from "./decode.ts";
+import type { Named } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import type { Records } from "./record.ts";
 import { ulidText, ulidTimeMs } from "./ulid.ts";
@@ -52,17 +53,45 @@ export type NoticeRecord =
   & (
     | { readonly notice: "accept_paused"; readonly errno: number }
     | { readonly notice: "accept_resumed"; readonly pausedUs: number }
-    /** The tenant's sessions are refused (or a dry run lets them pass); the reason of the first, null: unknown. */
+    /**
+     * The tenant's sessions are refused (or a dry run lets them pass); the reason of the first, null: unknown. Without
+     * a tenant they are refused at shared listeners, before a route was found.
+     */
     | { readonly notice: "refusing"; readonly reason: Reason | null }
+    | EndpointNotice
+    | CircuitNotice
   );
+
+/** An endpoint is passed over because connects have failed, or takes part again. Names are null when forgotten. */
+export interface EndpointNotice {
+  readonly notice: "ejected" | "ejection_ended";
+  readonly backend: string | null;
+  readonly endpoint: string | null;
+  /** As it is written in a configuration. */
+  readonly address: string | null;
+}
+
+/** A circuit breaker has changed its state. */
+export interface CircuitNotice {
+  readonly notice: "circuit";
+  readonly backend: string | null;
+  readonly circuit: Circuit;
+}
 
 /** One record of the log. */
 export type LogRecord = SessionRecord | NoticeRecord;
 
+/** What numbers stand for. */
+export interface Names {
+  name(id: number): string | null;
+  object(id: number): Named | null;
+}
+
 /** Reads the log records in the first `length` bytes; kinds that are not known are skipped. */
-export function decodeLog(records: Records, length: number, nameOf: NameOf): LogRecord[] {
+export function decodeLog(records: Records, length: number, names: Names): LogRecord[] {
   const { fields, size: headerSize } = RECORDS.log_header;
   const found: LogRecord[] = [];
+  const nameOf: NameOf = (id) => names.name(id);
   for (let at = 0; at + headerSize <= length;) {
     const size = records.number(at, fields.size);
     if (size < headerSize || size % 8 !== 0 || at + size > length) {
@@ -72,10 +101,12 @@ export function decodeLog(records: Records, length: number, nameOf: NameOf): Log
     switch (kind) {
       case CONSTANTS.LOG_SESSION:
       case CONSTANTS.LOG_PROGRESS:
-        found.push(decodeSession(records, at, kind === CONSTANTS.LOG_PROGRESS, nameOf));
+        found.push(
+          decodeSession(records, at, at + RECORDS.log_session.size, kind === CONSTANTS.LOG_PROGRESS, nameOf),
+        );
         break;
       case CONSTANTS.LOG_NOTICE: {
-        const notice = decodeNotice(records, at, nameOf);
+        const notice = decodeNotice(records, at, names);
         if (notice !== null) found.push(notice);
         break;
       }
@@ -85,9 +116,15 @@ export function decodeLog(records: Records, length: number, nameOf: NameOf): Log
   return found;
 }
 
-/** Reads a session's record at `at`. */
-export function decodeSession(records: Records, at: number, progress: boolean, nameOf: NameOf): SessionRecord {
-  const { fields, size } = RECORDS.log_session;
+/** Reads a session's record at `at`; server name and ALPN are at `textAt`. */
+export function decodeSession(
+  records: Records,
+  at: number,
+  textAt: number,
+  progress: boolean,
+  nameOf: NameOf,
+): SessionRecord {
+  const { fields } = RECORDS.log_session;
   const ulid = at + fields.session.offset;
   const total = records.numberOrNever(at, fields.total_us);
   const nameLength = records.number(at, fields.server_name_length);
@@ -105,8 +142,8 @@ export function decodeSession(records: Records, at: number, progress: boolean, n
     endpoint: nameOf(records.number(at, fields.endpoint)),
     client,
     clientPort: client === null ? null : records.number(at, fields.client_port),
-    serverName: nameLength === 0 ? null : records.text(at + size, nameLength),
-    alpn: alpnLength === 0 ? null : records.text(at + size + nameLength, alpnLength),
+    serverName: nameLength === 0 ? null : records.text(textAt, nameLength),
+    alpn: alpnLength === 0 ? null : records.text(textAt + nameLength, alpnLength),
     bytesUp: records.number(at, fields.bytes_up),
     bytesDown: records.number(at, fields.bytes_down),
     queueUs: records.numberOrNever(at, fields.queue_us),
@@ -121,23 +158,38 @@ export function decodeSession(records: Records, at: number, progress: boolean, n
   };
 }
 
-function decodeNotice(records: Records, at: number, nameOf: NameOf): NoticeRecord | null {
+const CIRCUITS: Readonly<Record<number, Circuit>> = {
+  [CONSTANTS.NOTICE_CIRCUIT_OPEN]: "open",
+  [CONSTANTS.NOTICE_CIRCUIT_HALF_OPEN]: "half_open",
+  [CONSTANTS.NOTICE_CIRCUIT_CLOSED]: "closed",
+};
+
+function decodeNotice(records: Records, at: number, names: Names): NoticeRecord | null {
   const { fields } = RECORDS.log_notice;
   const common = {
     kind: "notice",
     worker: records.number(at, RECORDS.log_header.fields.worker),
     timeMs: records.number(at, fields.time_ms),
-    tenant: nameOf(records.number(at, fields.tenant)),
+    tenant: names.name(records.number(at, fields.tenant)),
   } as const;
   const value = records.number(at, fields.value);
-  switch (records.number(at, fields.notice)) {
+  const notice = records.number(at, fields.notice);
+  switch (notice) {
     case CONSTANTS.NOTICE_ACCEPT_PAUSED:
       return { ...common, notice: "accept_paused", errno: value };
     case CONSTANTS.NOTICE_ACCEPT_RESUMED:
       return { ...common, notice: "accept_resumed", pausedUs: value };
     case CONSTANTS.NOTICE_REFUSING:
       return { ...common, notice: "refusing", reason: REASONS[value] ?? null };
-    default:
-      return null;
+    case CONSTANTS.NOTICE_EJECTED:
+    case CONSTANTS.NOTICE_EJECTION_ENDED: {
+      const { backend = null, name: endpoint = null, address = null } = names.object(value) ?? {};
+      const what = notice === CONSTANTS.NOTICE_EJECTED ? "ejected" : "ejection_ended";
+      return { ...common, notice: what, backend, endpoint, address };
+    }
+    default: {
+      const circuit = CIRCUITS[notice];
+      return circuit === undefined ? null : { ...common, notice: "circuit", backend: names.name(value), circuit };
+    }
   }
 }

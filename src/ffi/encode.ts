@@ -1,35 +1,24 @@
 /**
- * A change of the plan as the blob that the library applies. Called by `engine.ts` only; single records are written by
- * `encode_records.ts`.
+ * A change of the plan as the blob that the library applies. Called by `engine.ts` only; `encode_rows.ts` says which
+ * records there are, `encode_records.ts` and `encode_backends.ts` write single ones.
  *
  * Layout of a blob: header, then the tables one after the other in the order of their numbers, each at a multiple of
- * 8; the string table, last, holds the paths of unix sockets.
+ * 8; the string table, last, holds the paths of unix sockets and the texts of routes.
  *
  * @module
  */
 
-import type { Address, PlanChange } from "../config/plan.ts";
+import type { PlanChange } from "../config/plan.ts";
 import { formatAddress, unixPathBytes } from "./address.ts";
 import { CONSTANTS } from "./constants.ts";
-import {
-  type BackendRow,
-  type EndpointRow,
-  type ListenerRow,
-  type PrefixRow,
-  present,
-  putBackend,
-  putEndpoint,
-  putListener,
-  putPrefix,
-  putProcess,
-  putTenant,
-  StringTable,
-  type TenantRow,
-} from "./encode_records.ts";
+import { putBackend, putEndpoint, putSplit } from "./encode_backends.ts";
+import { putListener, putPrefix, putProcess, putRoute, putTenant, putText } from "./encode_records.ts";
+import { ofTenant, type Rows, rowsOf } from "./encode_rows.ts";
 import type { ErrorSubject } from "./error.ts";
-import { endpointKey, type IdRegistry } from "./ids.ts";
+import type { IdRegistry } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import { Records } from "./record.ts";
+import { StringTable, textBytes } from "./string_table.ts";
 
 /** Bytes of a record of the table of removed tenants: {id, 0}. */
 const REMOVED_SIZE = 8;
@@ -43,6 +32,15 @@ export interface Draft {
   commit(): void;
 }
 
+/** A table of a blob. */
+interface Table {
+  readonly count: number;
+  /** Bytes. */
+  readonly recordSize: number;
+  /** Writes its records, of which the first is at `start`. */
+  put(records: Records, start: number): void;
+}
+
 /**
  * Encodes a change.
  *
@@ -51,98 +49,57 @@ export interface Draft {
  *   listener with a backend that is not of its tenant
  */
 export function encodeChange(change: PlanChange, generation: number, registry: IdRegistry): Draft {
-  const tenants: TenantRow[] = [];
-  const listeners: ListenerRow[] = [];
-  const backends: BackendRow[] = [];
-  const endpoints: EndpointRow[] = [];
-  const prefixes: PrefixRow[] = [];
-  for (const plan of change.upserts) {
-    const ids = registry.assign(plan);
-    const firsts = {
-      firstListener: listeners.length,
-      firstBackend: backends.length,
-      firstPrefix: prefixes.length,
-    };
-    tenants.push({ ids, plan, ...firsts });
-    for (const prefix of [...plan.access.allow ?? [], ...plan.access.deny]) {
-      prefixes.push({ tenant: plan.id, plan: prefix });
-    }
-    for (const listener of plan.listeners) listeners.push({ tenant: plan.id, ids, plan: listener });
-    for (const backend of plan.backends) {
-      const backendIds = present(ids.backends.get(backend.id), `backend ${backend.id}`);
-      backends.push({ tenant: plan.id, ids: backendIds, plan: backend, firstEndpoint: endpoints.length });
-      for (const endpoint of backend.endpoints) {
-        const id = present(backendIds.endpoints.get(endpointKey(endpoint)), `endpoint ${endpoint.id}`);
-        endpoints.push({ tenant: plan.id, backend: backend.id, id, plan: endpoint });
-      }
-    }
-  }
-  const removed = change.removals.map((name) => present(registry.tenant(name), `tenant ${name}`).id);
-
-  const counts: readonly (readonly [count: number, recordSize: number])[] = [
-    [change.process === undefined ? 0 : 1, RECORDS.process_record.size],
-    [tenants.length, RECORDS.tenant_record.size],
-    [removed.length, REMOVED_SIZE],
-    [listeners.length, RECORDS.listener_record.size],
-    [backends.length, RECORDS.backend_record.size],
-    [endpoints.length, RECORDS.endpoint_record.size],
-    [prefixes.length, RECORDS.prefix_record.size],
-    [stringBytes([...listeners, ...endpoints]), 1],
-  ];
-  const { records, starts } = openBlob(counts, generation);
-  const strings = new StringTable(records, starts[CONSTANTS.TABLE_STRING] ?? 0);
-
-  if (change.process !== undefined) putProcess(records, starts[CONSTANTS.TABLE_PROCESS] ?? 0, change.process);
-  let at = starts[CONSTANTS.TABLE_TENANT] ?? 0;
-  for (const row of tenants) {
-    putTenant(records, at, row);
-    at += RECORDS.tenant_record.size;
-  }
-  at = starts[CONSTANTS.TABLE_REMOVED] ?? 0;
-  for (const id of removed) {
-    records.put(at, { offset: 0, size: 4, kind: "u32" }, id);
-    at += REMOVED_SIZE;
-  }
-  at = starts[CONSTANTS.TABLE_LISTENER] ?? 0;
-  for (const row of listeners) {
-    putListener(records, at, row, strings);
-    at += RECORDS.listener_record.size;
-  }
-  at = starts[CONSTANTS.TABLE_BACKEND] ?? 0;
-  for (const row of backends) {
-    putBackend(records, at, row);
-    at += RECORDS.backend_record.size;
-  }
-  at = starts[CONSTANTS.TABLE_ENDPOINT] ?? 0;
-  for (const row of endpoints) {
-    putEndpoint(records, at, row, strings);
-    at += RECORDS.endpoint_record.size;
-  }
-  at = starts[CONSTANTS.TABLE_PREFIX] ?? 0;
-  for (const { plan } of prefixes) {
-    putPrefix(records, at, plan);
-    at += RECORDS.prefix_record.size;
-  }
-
+  const rows = rowsOf(change, registry);
+  const upserts = new Map(rows.tenants.map(({ plan, ids }) => [plan.id, ids]));
   return {
-    bytes: records.bytes,
-    describe: (table, record) => describe(table, record, { change, tenants, listeners, backends, endpoints, prefixes }),
-    commit: () => registry.commit(new Map(tenants.map((row) => [row.plan.id, row.ids])), change.removals),
+    bytes: blobOf(tablesOf(change, rows), generation),
+    describe: (table, record) => describe(table, record, rows),
+    commit: () => registry.commit(upserts, rows.removed.map(({ name }) => name)),
   };
 }
 
-function stringBytes(rows: readonly { plan: { address: Address } }[]): number {
-  return rows.reduce(
-    (sum, { plan: { address } }) => sum + (address.family === "unix" ? unixPathBytes(address.path).length : 0),
-    0,
-  );
+/** The tables in the order of their numbers. */
+function tablesOf(change: PlanChange, rows: Rows): Table[] {
+  const strings = new StringTable();
+  for (const { plan: { address } } of [...rows.listeners, ...rows.endpoints]) {
+    if (address.family === "unix") strings.add(unixPathBytes(address.path));
+  }
+  for (const { text } of rows.texts) strings.add(textBytes(text));
+  return [
+    tableOf(change.process === undefined ? [] : [change.process], RECORDS.process_record.size, putProcess),
+    tableOf(rows.tenants, RECORDS.tenant_record.size, putTenant),
+    tableOf(
+      rows.removed,
+      REMOVED_SIZE,
+      (records, at, { id }) => records.put(at, { offset: 0, size: 4, kind: "u32" }, id),
+    ),
+    tableOf(rows.listeners, RECORDS.listener_record.size, (records, at, row) => putListener(records, at, row, strings)),
+    tableOf(rows.backends, RECORDS.backend_record.size, (records, at, row) => putBackend(records, at, row, strings)),
+    tableOf(rows.endpoints, RECORDS.endpoint_record.size, (records, at, row) => putEndpoint(records, at, row, strings)),
+    tableOf(rows.prefixes, RECORDS.prefix_record.size, (records, at, { plan }) => putPrefix(records, at, plan)),
+    tableOf(rows.routes, RECORDS.route_record.size, putRoute),
+    tableOf(rows.texts, RECORDS.text_record.size, (records, at, { text }) => putText(records, at, text, strings)),
+    tableOf(rows.splits, RECORDS.split_record.size, putSplit),
+    { count: strings.length, recordSize: 1, put: (records, start) => strings.put(records, start) },
+  ];
 }
 
-/** A blob of zeros with its header and tables in place. */
-function openBlob(counts: readonly (readonly [number, number])[], generation: number) {
+function tableOf<R>(
+  rows: readonly R[],
+  recordSize: number,
+  put: (records: Records, at: number, row: R) => void,
+): Table {
+  const putAll = (records: Records, start: number) => {
+    for (const [index, row] of rows.entries()) put(records, start + index * recordSize, row);
+  };
+  return { count: rows.length, recordSize, put: putAll };
+}
+
+/** Header and tables as one. */
+function blobOf(tables: readonly Table[], generation: number): Uint8Array<ArrayBuffer> {
   const header = RECORDS.blob_header;
   let end: number = header.size;
-  const starts = counts.map(([count, recordSize]) => {
+  const starts = tables.map(({ count, recordSize }) => {
     const start = end;
     end += Math.ceil(count * recordSize / 8) * 8;
     return start;
@@ -152,41 +109,34 @@ function openBlob(counts: readonly (readonly [number, number])[], generation: nu
   records.put(0, header.fields.abi_version, CONSTANTS.ABI_VERSION);
   records.put(0, header.fields.total_size, end);
   records.put(0, header.fields.generation, generation);
-  const table = RECORDS.table;
-  for (const [index, [count, recordSize]] of counts.entries()) {
-    const at = header.fields.tables.offset + index * table.size;
-    records.put(at, table.fields.offset, starts[index] ?? 0);
-    records.put(at, table.fields.count, count);
-    records.put(at, table.fields.record_size, recordSize);
+  const { size, fields } = RECORDS.table;
+  for (const [index, table] of tables.entries()) {
+    const at = header.fields.tables.offset + index * size;
+    const start = starts[index] ?? 0;
+    records.put(at, fields.offset, start);
+    records.put(at, fields.count, table.count);
+    records.put(at, fields.record_size, table.recordSize);
+    table.put(records, start);
   }
-  return { records, starts };
-}
-
-interface Rows {
-  readonly change: PlanChange;
-  readonly tenants: readonly TenantRow[];
-  readonly listeners: readonly ListenerRow[];
-  readonly backends: readonly BackendRow[];
-  readonly endpoints: readonly EndpointRow[];
-  readonly prefixes: readonly PrefixRow[];
+  return records.bytes;
 }
 
 function describe(table: number, record: number, rows: Rows): ErrorSubject {
   switch (table) {
     case CONSTANTS.TABLE_TENANT: {
       const row = rows.tenants[record];
-      return row === undefined ? {} : { tenant: row.plan.id };
+      return row === undefined ? {} : ofTenant(row.plan.id);
     }
     case CONSTANTS.TABLE_REMOVED: {
-      const tenant = rows.change.removals[record];
-      return tenant === undefined ? {} : { tenant };
+      const row = rows.removed[record];
+      return row === undefined ? {} : ofTenant(row.name);
     }
     case CONSTANTS.TABLE_LISTENER: {
       const row = rows.listeners[record];
       if (row === undefined) return {};
       const { address, id: listener } = row.plan;
       const text = formatAddress(address, undefined, address.family === "unix" ? undefined : row.plan.portLast);
-      return { tenant: row.tenant, listener, address: text };
+      return { ...ofTenant(row.tenant), listener, address: text };
     }
     case CONSTANTS.TABLE_BACKEND: {
       const row = rows.backends[record];
@@ -198,9 +148,17 @@ function describe(table: number, record: number, rows: Rows): ErrorSubject {
       const { id: endpoint, address } = row.plan;
       return { tenant: row.tenant, backend: row.backend, endpoint, address: formatAddress(address) };
     }
-    case CONSTANTS.TABLE_PREFIX: {
-      const row = rows.prefixes[record];
-      return row === undefined ? {} : { tenant: row.tenant };
+    case CONSTANTS.TABLE_PREFIX:
+      return rows.prefixes[record]?.subject ?? {};
+    case CONSTANTS.TABLE_ROUTE: {
+      const row = rows.routes[record];
+      return row === undefined ? {} : { tenant: row.tenant, route: row.plan.id };
+    }
+    case CONSTANTS.TABLE_TEXT:
+      return rows.texts[record]?.subject ?? {};
+    case CONSTANTS.TABLE_SPLIT: {
+      const row = rows.splits[record];
+      return row === undefined ? {} : { tenant: row.tenant, backend: row.backend };
     }
     default:
       return {};

@@ -4,89 +4,27 @@
  * @module
  */
 
-import type {
-  Address,
-  BackendPlan,
-  BucketPlan,
-  EndpointPlan,
-  LimitsPlan,
-  ListenerPlan,
-  PlanChange,
-  PrefixPlan,
-  TenantPlan,
-} from "../config/plan.ts";
+import type { Address, BucketPlan, LimitsPlan, PrefixPlan, ProcessPlan } from "../config/plan.ts";
+import { SHARED_HOLDER } from "../config/plan.ts";
 import { ipBytes, putAddress, unixPathBytes } from "./address.ts";
 import { CONSTANTS } from "./constants.ts";
-import type { BackendIds, TenantIds } from "./ids.ts";
+import { type ListenerRow, present, type RouteRow, type TenantRow } from "./encode_rows.ts";
 import { RECORDS } from "./layout.ts";
 import type { Records } from "./record.ts";
+import { type StringTable, textBytes } from "./string_table.ts";
 
-/** A listener with the numbers of its tenant. */
-export interface ListenerRow {
-  readonly tenant: string;
-  readonly ids: TenantIds;
-  readonly plan: ListenerPlan;
+/** Where the path of an address is in the string table; 0 for one without a path. */
+export function pathOffset(address: Address, strings: StringTable): number {
+  return address.family === "unix" ? strings.offsetOf(unixPathBytes(address.path)) : 0;
 }
 
-/** A backend, and where its endpoints begin in their table. */
-export interface BackendRow {
-  readonly tenant: string;
-  readonly ids: BackendIds;
-  readonly plan: BackendPlan;
-  readonly firstEndpoint: number;
-}
-
-/** An endpoint with its number. */
-export interface EndpointRow {
-  readonly tenant: string;
-  readonly backend: string;
-  readonly id: number;
-  readonly plan: EndpointPlan;
-}
-
-/** A tenant, and where its parts begin in their tables. */
-export interface TenantRow {
-  readonly ids: TenantIds;
-  readonly plan: TenantPlan;
-  readonly firstListener: number;
-  readonly firstBackend: number;
-  readonly firstPrefix: number;
-}
-
-/** A prefix of an access list. */
-export interface PrefixRow {
-  readonly tenant: string;
-  readonly plan: PrefixPlan;
-}
-
-/** The value, which must be there. */
-export function present<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new TypeError(`Cannot encode a change: ${what} must be known: it is not`);
-  return value;
-}
-
-/** The string table while it fills. */
-export class StringTable {
-  #length = 0;
-  constructor(readonly records: Records, readonly start: number) {}
-
-  /** Puts the path of a unix socket in; nothing for other addresses. Returns where in the table it starts. */
-  add(address: Address): number {
-    if (address.family !== "unix") return 0;
-    const bytes = unixPathBytes(address.path);
-    const offset = this.#length;
-    this.records.bytes.set(bytes, this.start + offset);
-    this.#length += bytes.length;
-    return offset;
-  }
-}
-
-function limit32(limit: number | null): number {
+/** A limit; null is unlimited. */
+export function limit32(limit: number | null): number {
   return limit ?? CONSTANTS.UNLIMITED32;
 }
 
 /** Writes a record at `at`. */
-export function putProcess(records: Records, at: number, plan: NonNullable<PlanChange["process"]>): void {
+export function putProcess(records: Records, at: number, plan: ProcessPlan): void {
   const { fields } = RECORDS.process_record;
   records.put(at, fields.max_connections, limit32(plan.maxConnections));
   records.put(at, fields.access_log, plan.accessLog ? 1 : 0);
@@ -104,10 +42,13 @@ const RESETS = {
 export function putTenant(records: Records, at: number, row: TenantRow): void {
   const { fields } = RECORDS.tenant_record;
   const { ids, plan } = row;
-  const { timeouts, tcp, access } = plan;
+  const { timeouts, tcp, access, mirror, fault } = plan;
   const enabled = plan.enabled ? CONSTANTS.TENANT_ENABLED : 0;
+  const allow = access.allow === null ? 0 : CONSTANTS.TENANT_ALLOW_LIST;
+  const shared = plan.id === SHARED_HOLDER ? CONSTANTS.TENANT_SHARED : 0;
+  const mirrored = mirror === null ? undefined : present(ids.backends.get(mirror.backend), `backend ${mirror.backend}`);
   records.put(at, fields.id, ids.id);
-  records.put(at, fields.flags, enabled | (access.allow === null ? 0 : CONSTANTS.TENANT_ALLOW_LIST));
+  records.put(at, fields.flags, enabled | allow | shared);
   records.put(at, fields.connect_ms, timeouts.connectMs);
   records.put(at, fields.first_byte_ms, timeouts.firstByteMs);
   records.put(at, fields.idle_ms, timeouts.idleMs);
@@ -128,6 +69,14 @@ export function putTenant(records: Records, at: number, row: TenantRow): void {
   records.put(at, fields.first_prefix, row.firstPrefix);
   records.put(at, fields.allow_count, access.allow?.length ?? 0);
   records.put(at, fields.deny_count, access.deny.length);
+  records.put(at, fields.first_route, row.firstRoute);
+  records.put(at, fields.route_count, row.routeCount);
+  records.put(at, fields.mirror_backend, mirrored?.id ?? 0);
+  records.put(at, fields.mirror_share_ppm, mirror?.sharePpm ?? 0);
+  records.put(at, fields.fault_delay_ppm, fault.delayPpm);
+  records.put(at, fields.fault_reset_ppm, fault.resetPpm);
+  records.put(at, fields.fault_refuse_ppm, fault.refusePpm);
+  records.put(at, fields.fault_delay_ms, fault.delayMs);
   putLimits(records, at + fields.limits.offset, plan.limits);
 }
 
@@ -172,48 +121,46 @@ export function putPrefix(records: Records, at: number, plan: PrefixPlan): void 
 }
 
 /** Writes a record at `at`. */
-export function putListener(records: Records, at: number, { ids, plan }: ListenerRow, strings: StringTable): void {
+export function putListener(records: Records, at: number, row: ListenerRow, strings: StringTable): void {
   const { fields } = RECORDS.listener_record;
-  const backend = present(ids.backends.get(plan.backend), `backend ${plan.backend} of listener ${plan.id}`);
+  const { ids, plan } = row;
+  const { backend, proxyHeader: proxy } = plan;
+  const own = backend === null
+    ? undefined
+    : present(ids.backends.get(backend), `backend ${backend} of listener ${plan.id}`);
   records.put(at, fields.id, present(ids.listeners.get(plan.id), `listener ${plan.id}`));
-  records.put(at, fields.backend, backend.id);
+  records.put(at, fields.backend, own?.id ?? 0);
   records.put(at, fields.port_last, plan.portLast);
-  putAddress(records, at + fields.address.offset, plan.address, strings.add(plan.address));
+  records.put(at, fields.detect, plan.detect === null ? CONSTANTS.DETECT_NONE : CONSTANTS.DETECT_TLS);
+  records.put(at, fields.proxy_accept, proxy === null ? CONSTANTS.PROXY_OFF : CONSTANTS.PROXY_REQUIRED);
+  records.put(at, fields.first_trusted, row.firstTrusted);
+  records.put(at, fields.trusted_count, proxy?.trusted.length ?? 0);
+  records.put(at, fields.proxy_timeout_ms, proxy?.timeoutMs ?? 0);
+  records.put(at, fields.detect_timeout_ms, plan.detect?.timeoutMs ?? 0);
+  putAddress(records, at + fields.address.offset, plan.address, pathOffset(plan.address, strings));
 }
 
-const BALANCES = {
-  round_robin: CONSTANTS.BALANCE_ROUND_ROBIN,
-  least_connections: CONSTANTS.BALANCE_LEAST_CONNECTIONS,
-  random_two: CONSTANTS.BALANCE_RANDOM_TWO,
-  source_hash: CONSTANTS.BALANCE_SOURCE_HASH,
-  first: CONSTANTS.BALANCE_FIRST,
-  least_time: CONSTANTS.BALANCE_LEAST_TIME,
-} as const;
-
 /** Writes a record at `at`. */
-export function putBackend(records: Records, at: number, { ids, plan, firstEndpoint }: BackendRow): void {
-  const { fields } = RECORDS.backend_record;
-  records.put(at, fields.id, ids.id);
-  records.put(at, fields.balance, BALANCES[plan.balance]);
-  records.put(at, fields.attempts, plan.attempts);
-  records.put(at, fields.first_endpoint, firstEndpoint);
-  records.put(at, fields.endpoint_count, plan.endpoints.length);
-  records.put(at, fields.slow_start_ms, plan.slowStartMs);
+export function putRoute(records: Records, at: number, row: RouteRow): void {
+  const { fields } = RECORDS.route_record;
+  const { ids, plan } = row;
+  const backend = present(ids.backends.get(plan.backend), `backend ${plan.backend} of route ${plan.id}`);
+  records.put(at, fields.id, present(ids.routes.get(plan.id), `route ${plan.id}`));
+  records.put(at, fields.listener, row.listener);
+  records.put(at, fields.backend, backend.id);
+  records.put(at, fields.flags, plan.isDefault ? CONSTANTS.ROUTE_DEFAULT : 0);
+  records.put(at, fields.first_name, row.firstName);
+  records.put(at, fields.name_count, plan.names.length);
+  records.put(at, fields.first_protocol, row.firstProtocol);
+  records.put(at, fields.protocol_count, plan.protocols.length);
+  records.put(at, fields.first_source, row.firstSource);
+  records.put(at, fields.source_count, plan.sources.length);
 }
 
-const ENDPOINT_STATES = {
-  ready: CONSTANTS.ENDPOINT_READY,
-  drain: CONSTANTS.ENDPOINT_DRAIN,
-  maintenance: CONSTANTS.ENDPOINT_MAINTENANCE,
-} as const;
-
 /** Writes a record at `at`. */
-export function putEndpoint(records: Records, at: number, { id, plan }: EndpointRow, strings: StringTable): void {
-  const { fields } = RECORDS.endpoint_record;
-  records.put(at, fields.id, id);
-  records.put(at, fields.weight, plan.weight);
-  records.put(at, fields.max_connections, limit32(plan.maxConnections));
-  records.put(at, fields.state, ENDPOINT_STATES[plan.state]);
-  records.put(at, fields.tier, plan.tier);
-  putAddress(records, at + fields.address.offset, plan.address, strings.add(plan.address));
+export function putText(records: Records, at: number, text: string, strings: StringTable): void {
+  const { fields } = RECORDS.text_record;
+  const bytes = textBytes(text);
+  records.put(at, fields.offset, strings.offsetOf(bytes));
+  records.put(at, fields.length, bytes.length);
 }

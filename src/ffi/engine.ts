@@ -9,22 +9,22 @@
  * @module
  */
 
-import type { PlanChange } from "../config/plan.ts";
-import { CONSTANTS } from "./constants.ts";
+import { type PlanChange, SHARED_HOLDER } from "../config/plan.ts";
+import { CONSTANTS, REASONS } from "./constants.ts";
 import * as decode from "./decode.ts";
 import { decodeLog, type LogRecord } from "./decode_log.ts";
 import { encodeChange } from "./encode.ts";
 import { DataPlaneError, errorOfRecord, errorOfResult } from "./error.ts";
+import { encodeHealth, type EndpointHealth, knownHealth } from "./health.ts";
 import { IdRegistry } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { Records } from "./record.ts";
 import {
-  decodeLiveSession,
   encodeFilter,
-  formatCursor,
   type LiveSession,
   parseCursor,
+  readSessions,
   type SessionFilter,
   type SessionPage,
 } from "./sessions.ts";
@@ -35,7 +35,6 @@ export const LOG_RING_BYTES = 4 * 1024 * 1024;
 /** What one poll of the log takes at the most. */
 const LOG_BUFFER_BYTES = 256 * 1024;
 const STATS_AT_ONCE = 64;
-const SESSIONS_AT_ONCE = 256;
 
 /** How an engine is made. */
 export interface EngineOptions {
@@ -54,7 +53,12 @@ export interface LogBatch {
   readonly more: boolean;
 }
 
-type StatsCall = "sluice_stats_tenants" | "sluice_stats_listeners" | "sluice_stats_endpoints" | "sluice_stats_workers";
+type StatsCall =
+  | "sluice_stats_tenants"
+  | "sluice_stats_listeners"
+  | "sluice_stats_endpoints"
+  | "sluice_stats_backends"
+  | "sluice_stats_workers";
 type TenantCall = "sluice_stats_tenant" | "sluice_stats_sources";
 type Read<T> = (from: Records, at: number, nameOf: decode.NameOf) => T;
 
@@ -169,21 +173,10 @@ export class Engine implements AsyncDisposable {
     if (!(Number.isInteger(limit) && limit > 0)) {
       throw new RangeError(`Cannot list sessions: limit must be a whole number from 1: current value is ${limit}`);
     }
-    const { size } = RECORDS.session_record;
     const bytes = encodeFilter(filter, this.#ids);
-    const next = new BigUint64Array([parseCursor(cursor)]);
+    parseCursor(cursor);
     if (bytes === null || this.#stopping !== null) return { sessions: [], cursor: null };
-    const found: LiveSession[] = [];
-    const records = Records.ofSize(size * Math.min(limit, SESSIONS_AT_ONCE));
-    const call = this.#library.symbols.sluice_sessions_read;
-    while (found.length < limit) {
-      const room = BigInt(Math.min(limit - found.length, SESSIONS_AT_ONCE) * size);
-      const count = call(this.#use(), bytes, BigInt(bytes.length), next[0] ?? 0n, records.bytes, room, next);
-      this.#check("read sessions", count);
-      for (let at = 0; at < count * size; at += size) found.push(decodeLiveSession(records, at, this.#nameOf));
-      if (next[0] === 0n) return { sessions: found, cursor: null };
-    }
-    return { sessions: found, cursor: formatCursor(next[0] ?? 0n) };
+    return readSessions(this.#library, this.#use(), bytes, limit, cursor, this.#nameOf);
   }
 
   /** The live session with this ULID; null when there is none. */
@@ -191,12 +184,27 @@ export class Engine implements AsyncDisposable {
     return this.sessions({ session: id }, 1, null).sessions[0] ?? null;
   }
 
-  /** Closes the sessions that meet a filter as killed; returns how many. Throws as {@linkcode sessions}. */
-  killSessions(filter: SessionFilter): number {
+  /** Closes the sessions that meet a filter, for a reason; returns how many. Throws as {@linkcode sessions}. */
+  killSessions(filter: SessionFilter, reason: "killed" | "endpoint_down" = "killed"): number {
     const bytes = encodeFilter(filter, this.#ids);
     if (bytes === null) return 0;
-    const count = Number(this.#library.symbols.sluice_sessions_kill(this.#use(), bytes, BigInt(bytes.length)));
+    const call = this.#library.symbols.sluice_sessions_kill;
+    const count = Number(call(this.#use(), bytes, BigInt(bytes.length), REASONS.indexOf(reason)));
     this.#check("kill sessions", count);
+    return count;
+  }
+
+  /**
+   * Says how endpoints do; in effect at once for new sessions, and in each later `apply` as long as the endpoint stays.
+   * Endpoints that are not in force are passed over. Returns how many addresses of endpoints were known.
+   */
+  setHealth(healths: readonly EndpointHealth[]): number {
+    const known = knownHealth(healths, this.#ids);
+    if (known.length === 0) return 0;
+    const { bytes } = encodeHealth(known);
+    const count = this.#library.symbols.sluice_endpoints_health(this.#use(), bytes, BigInt(bytes.length));
+    this.#check("set the health of endpoints", count);
+    for (const { id, health } of known) this.#ids.setHealth(id, health);
     return count;
   }
 
@@ -220,18 +228,21 @@ export class Engine implements AsyncDisposable {
     const length = Number(this.#library.symbols.sluice_log_drain(this.#use(), bytes, BigInt(bytes.length)));
     this.#check("read the log", length);
     // No worker's next record fits into what is left when it is this little: there may be more.
-    return { records: decodeLog(this.#log, length, this.#nameOf), more: length > bytes.length / 2 };
+    return { records: decodeLog(this.#log, length, this.#ids), more: length > bytes.length / 2 };
   }
 
-  /** Counters of every tenant in force, in the engine's order. */
+  /** Counters of every tenant in force and of shared listeners (without a name), in the engine's order. */
   tenantStats(): decode.TenantStats[] {
     return this.#stats("sluice_stats_tenants", RECORDS.tenant_stats.size, decode.decodeTenantStats);
   }
 
-  /** Counters of one tenant; null when none of that name is in force, and while the engine stops. */
-  tenantStatsOf(tenant: string): decode.TenantStats | null {
+  /**
+   * Counters of one tenant, null: of shared listeners. None when they are not in force, and while the engine stops.
+   */
+  tenantStatsOf(tenant: string | null): decode.TenantStats | null {
     const { size } = RECORDS.tenant_stats;
-    return this.#statsOf("sluice_stats_tenant", tenant, size, 1, decode.decodeTenantStats)[0] ?? null;
+    const name = tenant ?? SHARED_HOLDER;
+    return this.#statsOf("sluice_stats_tenant", name, size, 1, decode.decodeTenantStats)[0] ?? null;
   }
 
   /** The sources of a tenant with most sessions, those first, `most` of them; none where no limit is per source. */
@@ -246,7 +257,15 @@ export class Engine implements AsyncDisposable {
 
   /** Counters of every endpoint in force. */
   endpointStats(): decode.EndpointStats[] {
-    return this.#stats("sluice_stats_endpoints", RECORDS.endpoint_stats.size, decode.decodeEndpointStats);
+    const addressOf: decode.NameOf = (id) => this.#ids.object(id)?.address ?? null;
+    const read: Read<decode.EndpointStats> = (from, at, nameOf) =>
+      decode.decodeEndpointStats(from, at, nameOf, addressOf);
+    return this.#stats("sluice_stats_endpoints", RECORDS.endpoint_stats.size, read);
+  }
+
+  /** Counters of every backend in force. */
+  backendStats(): decode.BackendStats[] {
+    return this.#stats("sluice_stats_backends", RECORDS.backend_stats.size, decode.decodeBackendStats);
   }
 
   /** Counters of every worker; `loopLagNs` starts anew with each call. */

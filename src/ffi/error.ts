@@ -26,6 +26,7 @@ export type DataPlaneErrorCode =
 export interface ErrorSubject {
   readonly tenant?: string;
   readonly listener?: string;
+  readonly route?: string;
   readonly backend?: string;
   readonly endpoint?: string;
   /** As it is written in a configuration. */
@@ -132,10 +133,11 @@ export function errorOfRecord(doing: string, result: number, error: Records, des
 }
 
 function placeOf(subject: ErrorSubject): string {
-  const { tenant, listener, backend, endpoint } = subject;
+  const { tenant, listener, route, backend, endpoint } = subject;
   return [
     tenant === undefined ? "" : `tenant ${tenant}`,
     listener === undefined ? "" : `listener ${listener}`,
+    route === undefined ? "" : `route ${route}`,
     backend === undefined ? "" : `backend ${backend}`,
     endpoint === undefined ? "" : `endpoint ${endpoint}`,
   ].filter((part) => part !== "").join(", ");

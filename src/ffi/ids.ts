@@ -13,8 +13,9 @@
  * @module
  */
 
-import type { TenantPlan } from "../config/plan.ts";
+import { type Address, SHARED_HOLDER, type TenantPlan } from "../config/plan.ts";
 import { formatAddress } from "./address.ts";
+import type { Health } from "./decode.ts";
 
 /** Names of objects that are gone which are remembered; about 10 MiB at the most. */
 export const RETIRED_NAMES = 65_536;
@@ -32,21 +33,24 @@ export interface BackendIds {
 export interface TenantIds {
   readonly id: number;
   readonly listeners: ReadonlyMap<string, number>;
+  readonly routes: ReadonlyMap<string, number>;
   readonly backends: ReadonlyMap<string, BackendIds>;
 }
 
-/** What tells the endpoints of a backend apart. */
-export function endpointKey(endpoint: TenantPlan["backends"][number]["endpoints"][number]): string {
+/** What tells the endpoints of a backend apart: `a 10.0.0.5:5432`. */
+export function endpointKey(endpoint: { readonly id: string; readonly address: Address }): string {
   return `${endpoint.id} ${formatAddress(endpoint.address)}`;
 }
 
 /** What a number stands for. */
-interface Named {
-  readonly kind: "tenant" | "listener" | "backend" | "endpoint";
+export interface Named {
+  readonly kind: "tenant" | "listener" | "route" | "backend" | "endpoint";
   readonly name: string;
   readonly tenant: string;
   /** Of an endpoint: its backend. */
   readonly backend: string | null;
+  /** Of an endpoint, as it is written in a configuration. */
+  readonly address: string | null;
 }
 
 /** Objects by name: a tenant, a backend, an endpoint; what is left out may be any. */
@@ -54,6 +58,16 @@ export interface ObjectNames {
   readonly tenant?: string;
   readonly backend?: string;
   readonly endpoint?: string;
+  /** Of an endpoint with several addresses this one, as it is written in a configuration. */
+  readonly address?: string;
+}
+
+/** An endpoint in force; without an address it is meant with all that it has. */
+export interface EndpointNames {
+  readonly tenant: string;
+  readonly backend: string;
+  readonly endpoint: string;
+  readonly address?: Address;
 }
 
 /** Numbers of one kind of object, rising. */
@@ -69,13 +83,15 @@ export class IdRegistry {
   /** Numbers of what is gone, oldest first. */
   readonly #retired = new Set<number>();
   readonly #retiredMost: number;
+  /** What was last said of endpoints in force; those that are not here are unknown. */
+  readonly #health = new Map<number, Health>();
   #last = 0;
 
   constructor(retiredMost: number = RETIRED_NAMES) {
     this.#retiredMost = retiredMost;
   }
 
-  /** Numbers of a tenant in force. */
+  /** Numbers of a tenant in force; those of shared listeners are SHARED_HOLDER's. */
   tenant(name: string): TenantIds | undefined {
     return this.#tenants.get(name);
   }
@@ -85,12 +101,38 @@ export class IdRegistry {
     return this.#names.get(id)?.name ?? null;
   }
 
+  /** What a number stands for; null for 0 and for what is forgotten. */
+  object(id: number): Named | null {
+    return this.#names.get(id) ?? null;
+  }
+
+  /** Numbers of an endpoint in force; none when it is not known. */
+  endpoints({ tenant, backend, endpoint, address }: EndpointNames): number[] {
+    const known = this.#tenants.get(tenant)?.backends.get(backend)?.endpoints ?? new Map<string, number>();
+    if (address === undefined) {
+      return [...known].filter(([key]) => nameOfKey(key) === endpoint).map(([, id]) => id);
+    }
+    const id = known.get(endpointKey({ id: endpoint, address }));
+    return id === undefined ? [] : [id];
+  }
+
+  /** Remembers the health of an endpoint in force. */
+  setHealth(id: number, health: Health): void {
+    if (health === "unknown") this.#health.delete(id);
+    else this.#health.set(id, health);
+  }
+
+  /** What was last said of an endpoint's health. */
+  healthOf(id: number): Health {
+    return this.#health.get(id) ?? "unknown";
+  }
+
   /**
    * Numbers of all that has these names: in force, and gone while sessions may still run on it. They are of the
    * narrowest kind that is named: an endpoint's number says its backend and tenant as well. Null when none is named.
    */
   find(names: ObjectNames): ObjectIds | null {
-    const { tenant, backend, endpoint } = names;
+    const { tenant, backend, endpoint, address } = names;
     const kind = endpoint !== undefined ? "endpoint" : backend !== undefined ? "backend" : "tenant";
     const name = endpoint ?? backend ?? tenant;
     if (name === undefined) return null;
@@ -99,6 +141,7 @@ export class IdRegistry {
       if (named.kind !== kind || named.name !== name) continue;
       if (tenant !== undefined && named.tenant !== tenant) continue;
       if (kind === "endpoint" && backend !== undefined && named.backend !== backend) continue;
+      if (kind === "endpoint" && address !== undefined && named.address !== address) continue;
       ids.push(id);
     }
     return { kind, ids: ids.sort((left, right) => left - right) };
@@ -114,6 +157,8 @@ export class IdRegistry {
     for (const listener of plan.listeners) {
       listeners.set(listener.id, current?.listeners.get(listener.id) ?? this.#next());
     }
+    const routes = new Map<string, number>();
+    for (const { id } of plan.routes) routes.set(id, current?.routes.get(id) ?? this.#next());
     const backends = new Map<string, BackendIds>();
     for (const backend of plan.backends) {
       const known = current?.backends.get(backend.id);
@@ -124,7 +169,7 @@ export class IdRegistry {
       }
       backends.set(backend.id, { id: known?.id ?? this.#next(), endpoints });
     }
-    return { id: current?.id ?? this.#next(), listeners, backends };
+    return { id: current?.id ?? this.#next(), listeners, routes, backends };
   }
 
   /** Puts in force what the data plane has taken: tenants with their numbers, and names of tenants that are gone. */
@@ -150,6 +195,7 @@ export class IdRegistry {
   }
 
   #retire(id: number): void {
+    this.#health.delete(id);
     this.#retired.add(id);
     if (this.#retired.size <= this.#retiredMost) return;
     const [oldest] = this.#retired;
@@ -163,13 +209,22 @@ export class IdRegistry {
 function flatten(tenant: string, ids: TenantIds | undefined): Map<number, Named> {
   const names = new Map<number, Named>();
   if (ids === undefined) return names;
-  names.set(ids.id, { kind: "tenant", name: tenant, tenant, backend: null });
-  for (const [name, id] of ids.listeners) names.set(id, { kind: "listener", name, tenant, backend: null });
+  const own = { tenant, backend: null, address: null };
+  // Whose listener is shared is nobody: its number has no name.
+  if (tenant !== SHARED_HOLDER) names.set(ids.id, { kind: "tenant", name: tenant, ...own });
+  for (const [name, id] of ids.listeners) names.set(id, { kind: "listener", name, ...own });
+  for (const [name, id] of ids.routes) names.set(id, { kind: "route", name, ...own });
   for (const [backend, of] of ids.backends) {
-    names.set(of.id, { kind: "backend", name: backend, tenant, backend: null });
+    names.set(of.id, { kind: "backend", name: backend, ...own });
     for (const [key, id] of of.endpoints) {
-      names.set(id, { kind: "endpoint", name: key.slice(0, key.indexOf(" ")), tenant, backend });
+      const name = nameOfKey(key);
+      names.set(id, { kind: "endpoint", name, tenant, backend, address: key.slice(name.length + 1) });
     }
   }
   return names;
+}
+
+/** The name in an endpoint's key: ids hold no spaces. */
+function nameOfKey(key: string): string {
+  return key.slice(0, key.indexOf(" "));
 }

@@ -9,8 +9,10 @@ import ipaddr from "ipaddr.js";
 import { CONSTANTS } from "./constants.ts";
 import type { NameOf } from "./decode.ts";
 import { decodeSession, type SessionRecord } from "./decode_log.ts";
+import { errorOfResult } from "./error.ts";
 import type { IdRegistry, ObjectIds, ObjectNames } from "./ids.ts";
 import { RECORDS } from "./layout.ts";
+import type { Library } from "./library.ts";
 import { Records } from "./record.ts";
 import { ulidBytes } from "./ulid.ts";
 
@@ -26,7 +28,7 @@ export interface SessionFilter extends ObjectNames {
 
 /** A session that lives: the fields of its log record so far; `code` and `reason` are null. */
 export interface LiveSession extends SessionRecord {
-  readonly state: "queued" | "connecting" | "relaying" | "lingering";
+  readonly state: "reading" | "queued" | "connecting" | "relaying" | "lingering";
   /** Until it is closed as drained; null when it is not being drained. */
   readonly drainInMs: number | null;
 }
@@ -118,16 +120,43 @@ const STATES: Readonly<Record<number, LiveSession["state"]>> = {
   [CONSTANTS.SESSION_RELAYING]: "relaying",
   [CONSTANTS.SESSION_LINGERING]: "lingering",
   [CONSTANTS.SESSION_QUEUED]: "queued",
+  [CONSTANTS.SESSION_READING]: "reading",
 };
 
 /** Reads a live session at `at`. */
 export function decodeLiveSession(records: Records, at: number, nameOf: NameOf): LiveSession {
   const { fields } = RECORDS.session_record;
   return {
-    ...decodeSession(records, at + fields.session.offset, true, nameOf),
+    ...decodeSession(records, at + fields.session.offset, at + fields.text.offset, true, nameOf),
     state: STATES[records.number(at, fields.state)] ?? "relaying",
     drainInMs: records.numberOrNever(at, fields.drain_in_ms),
   };
+}
+
+const SESSIONS_AT_ONCE = 256;
+
+/** Reads a page of sessions: `filter` is an encoded one, `pointer` the engine's address. */
+export function readSessions(
+  { symbols }: Library,
+  pointer: bigint,
+  filter: Uint8Array<ArrayBuffer>,
+  limit: number,
+  cursor: string | null,
+  nameOf: NameOf,
+): SessionPage {
+  const { size } = RECORDS.session_record;
+  const next = new BigUint64Array([parseCursor(cursor)]);
+  const found: LiveSession[] = [];
+  const records = Records.ofSize(size * Math.min(limit, SESSIONS_AT_ONCE));
+  while (found.length < limit) {
+    const room = BigInt(Math.min(limit - found.length, SESSIONS_AT_ONCE) * size);
+    const length = BigInt(filter.length);
+    const count = symbols.sluice_sessions_read(pointer, filter, length, next[0] ?? 0n, records.bytes, room, next);
+    if (count < 0) throw errorOfResult("read sessions", count);
+    for (let at = 0; at < count * size; at += size) found.push(decodeLiveSession(records, at, nameOf));
+    if (next[0] === 0n) return { sessions: found, cursor: null };
+  }
+  return { sessions: found, cursor: formatCursor(next[0] ?? 0n) };
 }
 
 /** Longest text of a cursor: a worker's number and the index of a slot. */

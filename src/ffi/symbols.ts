@@ -94,6 +94,7 @@ export const SYMBOLS = {
       "usize", // struct sluice_engine *engine
       "buffer", // const void *filter
       "u64", // uint64_t filter_size
+      "u32", // uint32_t reason
     ],
     result: "i64", // int64_t
   },
@@ -105,6 +106,14 @@ export const SYMBOLS = {
       "u64", // uint64_t grace_ms
     ],
     result: "i64", // int64_t
+  },
+  sluice_endpoints_health: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "buffer", // const void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
   },
   sluice_log_drain: {
     parameters: [
@@ -151,6 +160,15 @@ export const SYMBOLS = {
     result: "i32", // int32_t
   },
   sluice_stats_endpoints: {
+    parameters: [
+      "usize", // struct sluice_engine *engine
+      "u32", // uint32_t first
+      "buffer", // void *records
+      "u64", // uint64_t size_bytes
+    ],
+    result: "i32", // int32_t
+  },
+  sluice_stats_backends: {
     parameters: [
       "usize", // struct sluice_engine *engine
       "u32", // uint32_t first

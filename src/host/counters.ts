@@ -12,7 +12,7 @@ import { VERSION } from "../version.ts";
 
 /** What is asked. */
 export interface CounterDeps {
-  readonly engine: Pick<Engine, "tenantStats" | "listenerStats" | "endpointStats" | "workerStats">;
+  readonly engine: Pick<Engine, "tenantStats" | "listenerStats" | "backendStats" | "endpointStats" | "workerStats">;
   readonly control: ControlPlane;
   /** Access records that were lost. */
   dropped(): number;
@@ -36,6 +36,7 @@ function sourcesOf({ engine, control, dropped, startedMs }: CounterDeps): Metric
   return {
     tenants: engine.tenantStats(),
     listeners: engine.listenerStats(),
+    backends: engine.backendStats(),
     endpoints: engine.endpointStats(),
     workers: engine.workerStats(),
     generation: control.generation,

@@ -10,46 +10,51 @@
 import { dirname, join } from "node:path";
 import { systemSinkDeps } from "../access_log/mod.ts";
 import { AdminStartError } from "../admin/listen.ts";
+import type { Canaries } from "../canary/mod.ts";
 import {
-  formatProblem,
   type LoadDeps,
   type MainConfig,
-  placeOfListener,
-  removeStaleTemps,
   type StoreFs,
+  systemLoadDeps,
   systemStoreFs,
   type WatchDeps,
 } from "../config/mod.ts";
 import {
-  ConfigError,
   ControlPlane,
   countListeners,
   createAdminControl,
-  type Evaluation,
   Events,
   listeningLine,
   processSignals,
   runUntilStopped,
   type SignalSource,
 } from "../control/mod.ts";
-import { DataPlaneError, Engine, LibraryError, openLibrary } from "../ffi/mod.ts";
+import { DataPlaneError, type Engine } from "../ffi/mod.ts";
+import { checkOver, type Dial, dialSystem, HealthChecker } from "../health/mod.ts";
 import { createLog, type Log } from "../log.ts";
 import { VERSION } from "../version.ts";
 import { AdminPort } from "./admin_port.ts";
+import { startCanaries } from "./canaries.ts";
 import { countersOf } from "./counters.ts";
+import { Following, type NameDeps, type NameLookups, systemNameDeps } from "./names.ts";
 import { Logs } from "./logs.ts";
 import { openRecords, type Records } from "./records.ts";
 import { Refusals } from "./refusals.ts";
 import { SettingsList } from "./settings.ts";
 import { sleep } from "./sleep.ts";
+import { cleanUp, readFirst, startControl, startEngine, StartError, workersOf } from "./start.ts";
+import { Upstreams } from "./upstreams.ts";
 import { Watching } from "./watching.ts";
 
-/** Most workers that the data plane has. */
-const MOST_WORKERS = 64;
+/** How long a change waits for names of which nothing is known yet: others wait for it. They are followed later. */
+const CHANGE_WAITS_MS = 1_000;
 
 /** What the host needs of the outside. */
 export interface HostDeps {
-  readonly load: LoadDeps;
+  readonly load: Omit<LoadDeps, keyof NameLookups>;
+  readonly names: NameDeps;
+  /** Makes a connection to an endpoint that is checked. */
+  readonly dial: Dial;
   readonly store: StoreFs;
   readonly watch: WatchDeps;
   /** Lets everybody on this machine use the admin API, without a token. */
@@ -75,11 +80,12 @@ export interface HostHooks {
 /** The machine's own, with the command's streams. */
 export function systemHostDeps(
   io: { out(text: string): void; err(text: string): void },
-  load: LoadDeps,
   library: string,
 ): HostDeps {
   return {
-    load,
+    load: systemLoadDeps(),
+    names: systemNameDeps(),
+    dial: dialSystem,
     store: systemStoreFs(),
     watch: { open: (folders) => Deno.watchFs([...folders], { recursive: false }), sleep },
     library,
@@ -90,9 +96,6 @@ export function systemHostDeps(
     exitNow: (code) => Deno.exit(code),
   };
 }
-
-/** An end before traffic was up, with the sentence for the user. */
-class StartError extends Error {}
 
 /** Runs the proxy until a signal ends it. Resolves with the exit code: 0, or 1 when it could not start. */
 export async function runHost(path: string, deps: HostDeps, hooks: HostHooks = {}): Promise<number> {
@@ -107,7 +110,9 @@ export async function runHost(path: string, deps: HostDeps, hooks: HostHooks = {
 }
 
 async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<void> {
-  const first = await readFirst(path, deps);
+  await using names = new Following(deps.names);
+  const load = { ...deps.load, ...names.lookups };
+  const first = await readFirst(path, load);
   const { config } = first.main;
   const log = createLog({ level: config.log.level, format: config.log.format });
   await cleanUp([dirname(path), ...first.main.folder === null ? [] : [first.main.folder]], deps.store, log);
@@ -122,11 +127,28 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
     now: () => performance.now(),
     sleep,
   });
+  const upstreams = new Upstreams({
+    engine,
+    log,
+    plan: () => control.plan,
+    onEvent: (kind, tenant, data) => events.add(kind, tenant, data),
+    now: () => performance.now(),
+  });
+  await using checks = new HealthChecker({
+    check: checkOver(deps.dial),
+    onTransitions: (transitions) => upstreams.takeHealth(transitions),
+    onError: (error) => tellUnset(log, error),
+    now: () => performance.now(),
+    unixMs: () => Date.now(),
+    random: Math.random,
+    sleep,
+  });
   const openLogs = Logs.open(config, {
     engine,
     log,
     sinkDeps: systemSinkDeps,
     onRefusing: (tenant) => refusals.mark(tenant),
+    onUpstream: (notice) => upstreams.take(notice),
     out: deps.out,
     now: () => performance.now(),
     sleep,
@@ -137,13 +159,18 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
   const settings = new SettingsList();
   settings.add(logs);
   await using records = await openRecords(stateFolderOf(path, config), path, first, { log, now: () => Date.now() });
-  const control = new ControlPlane({
+  await using canaries = startCanaries({ engine, log, audit: records.audit, events, control: () => control });
+  const control: ControlPlane = new ControlPlane({
     path,
     dataPlane: engine,
-    load: deps.load,
+    load: { ...load, lookupTimeoutMs: CHANGE_WAITS_MS },
     store: deps.store,
     settings,
     log,
+    checks,
+    names: names.resolver,
+    weigh: (plan) => canaries.weigh(plan),
+    onInForce: (change) => canaries.follow(change),
     onBound: (bound) => {
       for (const one of bound) {
         log.info("listening", { ...one });
@@ -156,12 +183,25 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
       refusals.follow(change);
       watching.update();
     },
+    onMoved: (tenants, generation) => events.tellMoved(tenants, generation),
     onReload: (report, by) => events.tellReload(report, by),
     now: () => Date.now(),
   });
-  await using watching = new Watching({ control, path, load: deps.load, watch: deps.watch, log });
-  await startControl(control, first, records, { path, load: deps.load });
-  await using admin = await openAdmin({ path, deps, engine, logs, control, records, events, log, settings });
+  await using watching = new Watching({ control, path, load, watch: deps.watch, log });
+  names.begin(control, log);
+  await startControl(control, first, records, { path, load });
+  await using admin = await openAdmin({
+    path,
+    deps,
+    engine,
+    logs,
+    control,
+    records,
+    canaries,
+    events,
+    log,
+    settings,
+  });
 
   for (const bound of control.bound) deps.out(`${listeningLine(bound)}\n`);
   if (admin.address !== null) deps.out(`admin address=${admin.address}\n`);
@@ -191,11 +231,12 @@ async function openAdmin(parts: {
   readonly logs: Logs;
   readonly control: ControlPlane;
   readonly records: Records;
+  readonly canaries: Canaries;
   readonly events: Events;
   readonly log: Log;
   readonly settings: SettingsList;
 }): Promise<AdminPort> {
-  const { path, deps, engine, logs, control, records, events, log, settings } = parts;
+  const { path, deps, engine, logs, control, records, canaries, events, log, settings } = parts;
   const [started, startedMs] = [performance.now(), Date.now()];
   const dropped = () => logs.dropped;
   const verbs = createAdminControl({
@@ -207,6 +248,7 @@ async function openAdmin(parts: {
     audit: records.audit,
     events,
     ...countersOf({ engine, control, dropped, startedMs, now: () => Date.now() }),
+    canaryOf: (tenant, backend) => canaries.statusOf(tenant, backend),
     version: VERSION,
     isReady: () => true,
     uptimeMs: () => performance.now() - started,
@@ -223,63 +265,13 @@ async function openAdmin(parts: {
   return port;
 }
 
-async function readFirst(path: string, deps: HostDeps): Promise<Evaluation> {
-  try {
-    return await ControlPlane.read(path, deps.load);
-  } catch (cause) {
-    if (!(cause instanceof ConfigError)) throw cause;
-    throw new StartError(cause.problems.map(formatProblem).join("\n"), { cause });
-  }
-}
-
-/** Removes what a crash has left of files that were being written. */
-async function cleanUp(folders: readonly string[], store: StoreFs, log: Log): Promise<void> {
-  for (const folder of folders) {
-    try {
-      const names = await removeStaleTemps(folder, store);
-      if (names.length > 0) log.info("files of an unfinished write were removed", { folder, files: names.join(" ") });
-    } catch (error) {
-      log.debug("no look for unfinished writes", { folder, error: error instanceof Error ? error : String(error) });
-    }
-  }
+function tellUnset(log: Log, error: unknown): void {
+  // While the workers end there is nobody to be told of an endpoint's health.
+  const level = error instanceof DataPlaneError && error.code === "E_STATE" ? "debug" : "error";
+  log[level]("the health of endpoints could not be set", { error: error instanceof Error ? error : String(error) });
 }
 
 /** Only who can change the configuration needs its history. */
 function stateFolderOf(path: string, config: MainConfig): string | null {
   return config.admin === undefined ? null : join(dirname(path), ".sluice");
-}
-
-function workersOf(config: MainConfig, cores: number): number {
-  return config.workers === "auto" ? Math.max(1, Math.min(cores, MOST_WORKERS)) : config.workers;
-}
-
-function startEngine(library: string, workers: number): Engine {
-  try {
-    const engine = Engine.create({ workers, library: openLibrary(library) });
-    engine.start();
-    return engine;
-  } catch (cause) {
-    if (cause instanceof LibraryError || cause instanceof DataPlaneError) {
-      throw new StartError(`sluice: ${cause.message}`, { cause });
-    }
-    throw cause;
-  }
-}
-
-async function startControl(
-  control: ControlPlane,
-  first: Evaluation,
-  { history }: Records,
-  files: { readonly path: string; readonly load: LoadDeps },
-): Promise<void> {
-  try {
-    control.start(first, history.last);
-  } catch (cause) {
-    if (!(cause instanceof DataPlaneError)) throw cause;
-    const { tenant, listener } = cause.subject;
-    const place = tenant === undefined || listener === undefined
-      ? null
-      : await placeOfListener([files.path], tenant, listener, files.load);
-    throw new StartError(`${place ?? "sluice"}: ${cause.message}`, { cause });
-  }
 }

@@ -11,6 +11,7 @@ import type { PreparedSettings, Settings } from "../control/mod.ts";
 import { errnoName, type LogRecord, type NoticeRecord, type WorkerStats } from "../ffi/mod.ts";
 import type { ConfigurableLog } from "../log.ts";
 import { Throttle } from "./throttle.ts";
+import type { UpstreamNotice } from "./upstreams.ts";
 
 /** Between two warnings of one kind. */
 export const WARN_EVERY_MS = 5_000;
@@ -27,8 +28,13 @@ export interface LogsDeps {
   readonly log: ConfigurableLog;
   /** Opens sinks; `onError` of the result is told of failed writes. */
   sinkDeps(onError: (error: unknown) => void): SinkDeps;
-  /** Told of a tenant whose sessions are refused, by a notice: once a second for each worker at the most. */
-  onRefusing(tenant: string): void;
+  /**
+   * Told of a tenant whose sessions are refused (null: at shared listeners, before a route was found), by a notice: once
+   * a second for each worker at the most.
+   */
+  onRefusing(tenant: string | null): void;
+  /** Told of endpoints that are ejected and of circuits, by a notice. */
+  onUpstream(notice: UpstreamNotice): void;
   /** Standard output, for lines that are not the access log's. */
   out(text: string): void;
   /** Monotonic, ms. */
@@ -129,10 +135,19 @@ export class Logs implements Settings, AsyncDisposable {
   }
 
   #tellNotice(notice: NoticeRecord): void {
-    if (notice.notice === "refusing") {
-      if (notice.tenant !== null) this.#deps.onRefusing(notice.tenant);
-      return;
+    switch (notice.notice) {
+      case "refusing":
+        return this.#deps.onRefusing(notice.tenant);
+      case "ejected":
+      case "ejection_ended":
+      case "circuit":
+        return this.#deps.onUpstream(notice);
+      default:
+        return this.#tellAccepting(notice);
     }
+  }
+
+  #tellAccepting(notice: NoticeRecord & { readonly notice: "accept_paused" | "accept_resumed" }): void {
     const held = this.#throttle.pass(notice.notice);
     if (held === null) return;
     const { worker } = notice;

@@ -4,5 +4,6 @@
  * @module
  */
 
+export { withLoadDeps } from "./names.ts";
 export { type HostDeps, type HostHooks, runHost, systemHostDeps } from "./host.ts";
 export { type Machine, warnOfMachine } from "./machine.ts";

@@ -1,8 +1,9 @@
 /**
  * Tells of refused sessions, by tenant and reason, without a line for each: a notice of the data plane marks a tenant,
  * and what its counters have gained is told soon after that, then every ten seconds for as long as there is something
- * new. What comes between two looks is in the next one, so every refusal is told once. Owned by `host.ts`, on whose
- * thread it runs; the notices come by `logs.ts`.
+ * new. What comes between two looks is in the next one, so every refusal is told once. What is refused at shared
+ * listeners before a route was found has no tenant (null here). Owned by `host.ts`, on whose thread it runs; the notices
+ * come by `logs.ts`.
  *
  * @module
  */
@@ -22,6 +23,8 @@ const REFUSALS: readonly Reason[] = [
   "process_connections",
   "fd_exhausted",
   "memory",
+  "bad_proxy_header",
+  "no_route",
   "tenant_disabled",
   "denied",
   "source_connections",
@@ -32,11 +35,12 @@ const REFUSALS: readonly Reason[] = [
   "queue_timeout",
   "no_endpoint",
   "circuit_open",
+  "fault",
 ];
 
 /** Sessions of a tenant that were refused for one reason since it was told last. */
 export interface Refusal {
-  readonly tenant: string;
+  readonly tenant: string | null;
   readonly reason: Reason;
   readonly count: number;
   /** A dry run: they went on. */
@@ -46,7 +50,7 @@ export interface Refusal {
 /** What this works with. */
 export interface RefusalsDeps {
   /** Counters of one tenant; null when there is none of that name, or they cannot be read now. */
-  readonly engine: { tenantStatsOf(tenant: string): TenantStats | null };
+  readonly engine: { tenantStatsOf(tenant: string | null): TenantStats | null };
   readonly log: Log;
   /** Told beside the log. */
   onRefusal(refusal: Refusal): void;
@@ -67,11 +71,11 @@ export class Refusals implements AsyncDisposable {
   readonly #throttle: Throttle;
   readonly #stop = new AbortController();
   /** Of each tenant that was ever refused anything. */
-  readonly #told = new Map<string, ReadonlyMap<Reason, Told>>();
+  readonly #told = new Map<string | null, ReadonlyMap<Reason, Told>>();
   /** Tenants with news, each until there was none for an interval. */
-  readonly #watches = new Map<string, Promise<void>>();
+  readonly #watches = new Map<string | null, Promise<void>>();
   /** Tenants whose counters were not there when they were asked for: the engine may have been about to stop. */
-  readonly #unread = new Set<string>();
+  readonly #unread = new Set<string | null>();
 
   constructor(deps: RefusalsDeps) {
     this.#deps = deps;
@@ -79,7 +83,7 @@ export class Refusals implements AsyncDisposable {
   }
 
   /** A tenant's sessions are being refused. */
-  mark(tenant: string): void {
+  mark(tenant: string | null): void {
     if (!this.#watches.has(tenant)) this.#watches.set(tenant, this.#watch(tenant));
   }
 
@@ -93,7 +97,7 @@ export class Refusals implements AsyncDisposable {
     }
   }
 
-  async #watch(tenant: string): Promise<void> {
+  async #watch(tenant: string | null): Promise<void> {
     const { sleep } = this.#deps;
     const { signal } = this.#stop;
     await sleep(FIRST_MS, signal);
@@ -102,7 +106,7 @@ export class Refusals implements AsyncDisposable {
   }
 
   /** Tells what is new; false when nothing is. */
-  #tell(tenant: string): boolean {
+  #tell(tenant: string | null): boolean {
     const stats = this.#read(tenant);
     if (stats === null) {
       this.#unread.add(tenant);
@@ -118,14 +122,15 @@ export class Refusals implements AsyncDisposable {
     const news = newRefusals(tenant, before, now);
     for (const refusal of news) {
       const { reason, count, dryRun } = refusal;
-      if (dryRun) this.#deps.log.warn("sessions would be refused", { tenant, reason, count, dry_run: true });
-      else this.#deps.log.warn("sessions are refused", { tenant, reason, count });
+      const fields = { ...tenant === null ? {} : { tenant }, reason, count };
+      if (dryRun) this.#deps.log.warn("sessions would be refused", { ...fields, dry_run: true });
+      else this.#deps.log.warn("sessions are refused", fields);
       this.#deps.onRefusal(refusal);
     }
     return news.length > 0;
   }
 
-  #read(tenant: string): TenantStats | null {
+  #read(tenant: string | null): TenantStats | null {
     try {
       return this.#deps.engine.tenantStatsOf(tenant);
     } catch (error) {
@@ -157,7 +162,7 @@ function countsOf(stats: TenantStats, reason: Reason, before: Told | undefined):
 }
 
 function newRefusals(
-  tenant: string,
+  tenant: string | null,
   before: ReadonlyMap<Reason, Told> | undefined,
   now: ReadonlyMap<Reason, Told>,
 ): Refusal[] {

@@ -37,6 +37,9 @@ export type Family =
     | { readonly type: "histogram"; readonly bounds: readonly number[]; readonly samples: readonly Distribution[] }
   );
 
+/** As in the help of the metric. */
+const CIRCUITS = { closed: 0, open: 1, half_open: 2 } as const;
+
 const BOUNDS_S: readonly number[] = BUCKET_BOUNDS_US.map((bound) => bound / US_PER_S);
 
 /** Metrics with at least one sample, in the order of {@linkcode METRICS}. */
@@ -50,6 +53,7 @@ export function collectMetrics(sources: MetricSources, filter: MetricFilter = {}
   for (const [key, metric] of Object.entries(METRICS) as [MetricKey, Metric][]) {
     if (tenant !== undefined && !metric.labels.includes("tenant")) continue;
     if (names !== undefined && !isNamed(metric, names)) continue;
+    if (sumAway && metric.isState === true) continue;
     const whole = gather(key, metric);
     const family = sumAway ? withoutTenants(whole) : whole;
     if (family.samples.length > 0) families.push(family);
@@ -64,9 +68,11 @@ function isNamed({ name, type }: Metric, names: readonly string[]): boolean {
 
 function collector(sources: MetricSources): (key: MetricKey, metric: Metric) => Family {
   const { workers, lastReload } = sources;
-  const tenants = sources.tenants.flatMap((stats) => stats.tenant === null ? [] : [{ ...stats, tenant: stats.tenant }]);
+  // What had no route yet is nobody's: an empty label is none to Prometheus.
+  const withShared = sources.tenants.map((stats) => ({ ...stats, tenant: stats.tenant ?? "" }));
+  const tenants = withShared.filter(({ tenant }) => tenant !== "");
   type Tenant = (typeof tenants)[number];
-  // Three metrics are made of these, and none may be asked for.
+  // Five metrics are made of these, and none may be asked for.
   let known: ReturnType<typeof endpointTotals> | undefined;
   const endpoints = () => known ??= endpointTotals(sources.endpoints);
   const ofTenants = (value: (tenant: Tenant) => number): Sample[] =>
@@ -83,16 +89,16 @@ function collector(sources: MetricSources): (key: MetricKey, metric: Metric) => 
     switch (key) {
       case "sessionsTotal":
         return sources.listeners.flatMap(({ tenant, listener, sessionsTotal }) =>
-          tenant === null || listener === null ? [] : [{ labels: [tenant, listener], value: sessionsTotal }]
+          listener === null ? [] : [{ labels: [tenant ?? "", listener], value: sessionsTotal }]
         );
       case "sessionsActive":
-        return ofTenants((tenant) => tenant.sessionsActive);
+        return withShared.map(({ tenant, sessionsActive }) => ({ labels: [tenant], value: sessionsActive }));
       case "sessionsRefusedTotal":
-        return tenants.flatMap(({ tenant, refused }) => byKey(tenant, refused));
+        return withShared.flatMap(({ tenant, refused }) => byKey(tenant, refused));
       case "sessionsDryRunRefusedTotal":
         return tenants.flatMap(({ tenant, dryRefused }) => byKey(tenant, dryRefused));
       case "sessionsClosedTotal":
-        return tenants.flatMap(({ tenant, closed }) => byKey(tenant, closed));
+        return withShared.flatMap(({ tenant, closed }) => byKey(tenant, closed));
       case "bytesTotal":
         return tenants.flatMap(({ tenant, bytesUp, bytesDown }) => [
           { labels: [tenant, "up"], value: bytesUp },
@@ -108,11 +114,19 @@ function collector(sources: MetricSources): (key: MetricKey, metric: Metric) => 
       case "retriesTotal":
         return ofTenants((tenant) => tenant.retriesTotal);
       case "endpointUp":
-        return ofEndpoints(({ state, health }) => state === "ready" && health !== "down" ? 1 : 0);
+        return ofEndpoints(({ isUp }) => isUp ? 1 : 0);
+      case "endpointEjected":
+        return ofEndpoints((endpoint) => endpoint.ejected);
       case "endpointSessionsActive":
         return ofEndpoints((endpoint) => endpoint.sessionsActive);
       case "endpointConnectFailuresTotal":
         return ofEndpoints((endpoint) => endpoint.connectFailures);
+      case "circuitState":
+        return sources.backends.flatMap(({ tenant, backend, circuit }) =>
+          tenant === null || backend === null ? [] : [{ labels: [tenant, backend], value: CIRCUITS[circuit] }]
+        );
+      case "preconnectIdle":
+        return ofEndpoints((endpoint) => endpoint.preconnectIdle);
       case "configGeneration":
         return ofProcess(sources.generation);
       case "configLastReloadSuccessful":

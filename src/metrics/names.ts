@@ -26,6 +26,8 @@ export interface Metric {
   readonly type: MetricType;
   readonly help: string;
   readonly labels: readonly Label[];
+  /** A state: a sum over tenants says nothing, and is not told. */
+  readonly isState?: true;
 }
 
 /** Labels that say whose something is: `metrics.per_tenant: off` sums them away. */
@@ -101,10 +103,23 @@ export const METRICS = {
     help: "Connect attempts beyond a session's first.",
     labels: ["tenant"],
   },
+  circuitState: {
+    name: "sluice_circuit_state",
+    type: "gauge",
+    help: "State of the backend's circuit breaker: 0 closed (also without one), 1 open, 2 half-open.",
+    labels: ["tenant", "backend"],
+    isState: true,
+  },
   endpointUp: {
     name: "sluice_endpoint_up",
     type: "gauge",
-    help: "1 when the endpoint gets new sessions: its state is ready and it is not known to be down.",
+    help: "1 when the endpoint gets new sessions: its state is ready, it is not known to be down and not ejected.",
+    labels: ENDPOINT,
+  },
+  endpointEjected: {
+    name: "sluice_endpoint_ejected",
+    type: "gauge",
+    help: "1 when the endpoint is passed over because connects have failed.",
     labels: ENDPOINT,
   },
   endpointSessionsActive: {
@@ -117,6 +132,12 @@ export const METRICS = {
     name: "sluice_endpoint_connect_failures_total",
     type: "counter",
     help: "Connect attempts to the endpoint that failed.",
+    labels: ENDPOINT,
+  },
+  preconnectIdle: {
+    name: "sluice_preconnect_idle",
+    type: "gauge",
+    help: "Connections to the endpoint that are open ahead now.",
     labels: ENDPOINT,
   },
   configGeneration: {

@@ -5,19 +5,15 @@
  * @module
  */
 
-import type { EndpointStats, ListenerStats, TenantStats, WorkerStats } from "../ffi/mod.ts";
-
-/** An endpoint's counters; several with one name (addresses of a name) are one endpoint here. */
-export interface EndpointSource extends EndpointStats {
-  /** What checks say of it; left out: nothing. */
-  readonly health?: "up" | "down" | "unknown";
-}
+import type { BackendStats, EndpointStats, Health, ListenerStats, TenantStats, WorkerStats } from "../ffi/mod.ts";
 
 /** Everything at one moment. */
 export interface MetricSources {
+  /** With those of shared listeners, which have no tenant. */
   readonly tenants: readonly TenantStats[];
   readonly listeners: readonly ListenerStats[];
-  readonly endpoints: readonly EndpointSource[];
+  readonly backends: readonly BackendStats[];
+  readonly endpoints: readonly EndpointStats[];
   readonly workers: readonly WorkerStats[];
   /** Of the configuration in force. */
   readonly generation: number;
@@ -46,6 +42,7 @@ export function onlyTenant(sources: MetricSources, tenant: string): MetricSource
     ...sources,
     tenants: sources.tenants.filter(isIts),
     listeners: sources.listeners.filter(isIts),
+    backends: sources.backends.filter(isIts),
     endpoints: sources.endpoints.filter(isIts),
     workers: [],
   };
@@ -57,16 +54,21 @@ export interface EndpointTotal {
   readonly backend: string;
   readonly endpoint: string;
   readonly state: EndpointStats["state"];
-  readonly health: "up" | "down" | "unknown";
+  readonly health: Health;
+  /** Whether one of its addresses gets new sessions. */
+  readonly isUp: boolean;
+  /** Addresses that are ejected. */
+  readonly ejected: number;
   readonly sessionsActive: number;
   readonly sessionsTotal: number;
   readonly connectFailures: number;
+  readonly preconnectIdle: number;
 }
 
 /** Endpoints by name: counters of their addresses summed, and the best health of them. */
-export function endpointTotals(endpoints: readonly EndpointSource[]): EndpointTotal[] {
+export function endpointTotals(endpoints: readonly EndpointStats[]): EndpointTotal[] {
   const totals = new Map<string, EndpointTotal>();
-  for (const { tenant, backend, endpoint, state, health = "unknown", ...counts } of endpoints) {
+  for (const { tenant, backend, endpoint, state, health, ejected, ...counts } of endpoints) {
     if (tenant === null || backend === null || endpoint === null) continue;
     const key = `${tenant} ${backend} ${endpoint}`;
     const before = totals.get(key);
@@ -76,9 +78,12 @@ export function endpointTotals(endpoints: readonly EndpointSource[]): EndpointTo
       endpoint,
       state,
       health: before === undefined ? health : better(before.health, health),
+      isUp: before?.isUp === true || (state === "ready" && health !== "down" && !ejected),
+      ejected: (ejected ? 1 : 0) + (before?.ejected ?? 0),
       sessionsActive: counts.sessionsActive + (before?.sessionsActive ?? 0),
       sessionsTotal: counts.sessionsTotal + (before?.sessionsTotal ?? 0),
       connectFailures: counts.connectFailures + (before?.connectFailures ?? 0),
+      preconnectIdle: counts.preconnectIdle + (before?.preconnectIdle ?? 0),
     });
   }
   return [...totals.values()];

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BUCKET_BOUNDS_US, type TenantStats } from "../ffi/mod.ts";
+import { type BackendStats, BUCKET_BOUNDS_US, type TenantStats } from "../ffi/mod.ts";
 import { countOf, quantileOf } from "./histogram.ts";
 import { endpointTotals, type MetricSources, onlyTenant } from "./sources.ts";
 
@@ -37,15 +37,36 @@ export type TenantStatsView = {
   readonly connect: DurationStats;
   readonly session: DurationStats;
   readonly listeners: readonly { readonly id: string; readonly sessions: number }[];
+  readonly backends: readonly {
+    readonly id: string;
+    readonly circuit: string;
+    /** Sessions that tried to connect, and those of them that got no endpoint. */
+    readonly connects: number;
+    readonly connect_failures: number;
+    readonly connect: DurationStats;
+  }[];
   readonly endpoints: readonly {
     readonly backend: string;
     readonly id: string;
     readonly state: string;
     readonly health: string;
+    readonly ejected: boolean;
     readonly sessions: number;
     readonly sessions_total: number;
     readonly connect_failures: number;
+    /** Connections that are open ahead now. */
+    readonly preconnect_idle: number;
   }[];
+};
+
+/** Counters of shared listeners: sessions that had no route yet. Once they have one they are their tenant's. */
+export type SharedStatsView = {
+  /** Alive now. */
+  readonly active: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly closed: Readonly<Record<string, number>>;
+  /** With those that found their route. */
+  readonly listeners: readonly { readonly id: string; readonly sessions: number }[];
 };
 
 /** Counters of the process. */
@@ -60,11 +81,12 @@ export type ProcessStatsView = {
   readonly workers: readonly { readonly sessions_active: number; readonly loop_lag_ms: number }[];
 };
 
-/** Everything; `process` is null when one tenant is asked for. */
+/** Everything; `process` and `shared` are null when one tenant is asked for, `shared` also without such listeners. */
 export type StatsView = {
   /** ISO 8601. */
   readonly at: string;
   readonly process: ProcessStatsView | null;
+  readonly shared: SharedStatsView | null;
   readonly tenants: readonly TenantStatsView[];
 };
 
@@ -75,32 +97,62 @@ const NS_PER_MS = 1_000_000;
 export function statsView(sources: MetricSources, atMs: number, tenant?: string): StatsView {
   const wanted = tenant === undefined ? sources : onlyTenant(sources, tenant);
   const listeners = Map.groupBy(wanted.listeners, (one) => one.tenant);
+  const backends = Map.groupBy(wanted.backends, (one) => one.tenant);
   const endpoints = Map.groupBy(endpointTotals(wanted.endpoints), (one) => one.tenant);
   return {
     at: new Date(atMs).toISOString(),
     process: tenant === undefined ? processView(sources) : null,
+    shared: tenant === undefined ? sharedView(sources) : null,
     tenants: wanted.tenants.flatMap((stats) => {
       if (stats.tenant === null) return [];
       return [{
         ...countersView(stats.tenant, stats),
-        listeners: (listeners.get(stats.tenant) ?? []).flatMap(({ listener, sessionsTotal }) =>
-          listener === null ? [] : [{ id: listener, sessions: sessionsTotal }]
-        ),
+        listeners: listenersView(listeners.get(stats.tenant) ?? []),
+        backends: (backends.get(stats.tenant) ?? []).flatMap(backendView),
         endpoints: (endpoints.get(stats.tenant) ?? []).map((one) => ({
           backend: one.backend,
           id: one.endpoint,
           state: one.state,
           health: one.health,
+          ejected: one.ejected > 0,
           sessions: one.sessionsActive,
           sessions_total: one.sessionsTotal,
           connect_failures: one.connectFailures,
+          preconnect_idle: one.preconnectIdle,
         })),
       }];
     }),
   };
 }
 
-function countersView(tenant: string, stats: TenantStats): Omit<TenantStatsView, "listeners" | "endpoints"> {
+function listenersView(stats: MetricSources["listeners"]): TenantStatsView["listeners"] {
+  return stats.flatMap(({ listener, sessionsTotal }) =>
+    listener === null ? [] : [{ id: listener, sessions: sessionsTotal }]
+  );
+}
+
+function backendView(stats: BackendStats): TenantStatsView["backends"] {
+  const { backend: id, circuit, connectsTotal: connects, connectFailures } = stats;
+  if (id === null) return [];
+  const connect = durations(stats.connectBuckets, stats.connectUsSum);
+  return [{ id, circuit, connects, connect_failures: connectFailures, connect }];
+}
+
+function sharedView({ tenants, listeners }: MetricSources): SharedStatsView | null {
+  const stats = tenants.find(({ tenant }) => tenant === null);
+  if (stats === undefined) return null;
+  return {
+    active: stats.sessionsActive,
+    refused: Object.fromEntries(stats.refused),
+    closed: Object.fromEntries(stats.closed),
+    listeners: listenersView(listeners.filter(({ tenant }) => tenant === null)),
+  };
+}
+
+function countersView(
+  tenant: string,
+  stats: TenantStats,
+): Omit<TenantStatsView, "listeners" | "backends" | "endpoints"> {
   return {
     tenant,
     sessions: {

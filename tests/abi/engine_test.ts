@@ -4,7 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { PlanChange, TenantPlan } from "../../src/config/mod.ts";
 import { DataPlaneError, Engine, type LogRecord, type SessionFilter, type SessionRecord } from "../../src/ffi/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
+import { backendPlan, endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
 
 const ALL = { ...PROCESS, accessSamplePpm: 1_000_000, accessProgressMs: 0, maxConnections: null };
 
@@ -37,7 +37,7 @@ function greeter(name: string): Disposable & { readonly port: number } {
 function towards(port: number, parts: Partial<TenantPlan> = {}): TenantPlan {
   const endpoints = [endpoint("a", ipv4("127.0.0.1", port))];
   return tenant("acme", {
-    backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
+    backends: [backendPlan("pool", { attempts: 1, endpoints })],
     ...parts,
   });
 }
@@ -305,7 +305,7 @@ describe("Engine", () => {
     await using engine = start();
     const pool = (parts: Partial<TenantPlan["backends"][number]>) =>
       tenant("acme", {
-        backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints: [], ...parts }],
+        backends: [backendPlan("pool", { attempts: 1, ...parts })],
       });
     const noAttempts = assertThrows(() => engine.apply(upsert(pool({ attempts: 0 })), 1), DataPlaneError);
     assertEquals([noAttempts.code, noAttempts.subject], ["E_BLOB", { tenant: "acme", backend: "pool" }]);

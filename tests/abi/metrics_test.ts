@@ -3,12 +3,13 @@ import { assert, assertEquals } from "@std/assert";
 import { Engine } from "../../src/ffi/mod.ts";
 import { collectMetrics, formatPrometheus, type MetricSources, statsView } from "../../src/metrics/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { endpoint, ipv4, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
+import { backendPlan, endpoint, ipv4, NO_LIMITS, PROCESS, tenant } from "../unit/ffi_fixture.ts";
 
 function sourcesOf(engine: Engine): MetricSources {
   return {
     tenants: engine.tenantStats(),
     listeners: engine.listenerStats(),
+    backends: engine.backendStats(),
     endpoints: engine.endpointStats(),
     workers: engine.workerStats(),
     generation: engine.status().generation,
@@ -39,13 +40,9 @@ Deno.test("metrics of an engine are what happened", async () => {
   const towards = (id: string, maxConnections: number | null) =>
     tenant(id, {
       limits: { ...NO_LIMITS, maxConnections },
-      backends: [{
-        id: "pool",
-        balance: "round_robin",
-        attempts: 1,
-        slowStartMs: 0,
-        endpoints: [endpoint("a", ipv4("127.0.0.1", backend.addr.port))],
-      }],
+      backends: [
+        backendPlan("pool", { attempts: 1, endpoints: [endpoint("a", ipv4("127.0.0.1", backend.addr.port))] }),
+      ],
     });
   await using engine = Engine.create({ workers: 2 });
   engine.start();

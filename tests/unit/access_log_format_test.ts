@@ -89,6 +89,16 @@ describe("formatAccess", () => {
     assertEquals([read.get("server_name"), read.get("alpn")], [serverName.toLowerCase(), 'h2 "x"']);
   });
 
+  it("has a session of a shared listener as nobody's until it has a route", () => {
+    const none = { tenant: null, listener: "edge", route: null, backend: null, endpoint: null, code: "PR" } as const;
+    const refused = session({ ...none, reason: "no_route", serverName: "nobody.example", alpn: "h2" });
+    assertEquals(JSON.parse(formatAccess(refused, "json")).tenant, null);
+    assertStringIncludes(formatAccess(refused, "text"), " tenant=- listener=edge route=- backend=- endpoint=- ");
+    const routed = formatAccess(session({ listener: "edge", route: "web", serverName: "acme.example" }), "text");
+    assertStringIncludes(routed, " tenant=acme listener=edge route=web ");
+    assertStringIncludes(routed, " server_name=acme.example alpn=- ");
+  });
+
   it("tells a name that is a dash, or empty, from one that is not there", () => {
     const text = formatAccess(session({ serverName: "-", alpn: "" }), "text");
     assertStringIncludes(text, ' server_name="-" alpn="" ');

@@ -21,6 +21,13 @@ Deno.test("check: a configuration that is right says what is in it, and exits 0"
   assertEquals(result, { code: 0, out: "/a.yaml: ok: 1 tenant, 1 listener, 1 backend, 1 endpoint\n", err: "" });
 });
 
+Deno.test("check: shared listeners and routes are counted, too", async () => {
+  const text = `listeners: [{ id: edge, address: "[::]:8443", detect: tls }]\ntenants: ${GOOD_TENANT}` +
+    '    routes: [{ id: r, listener: edge, sni: ["a.example"], backend: pg }]\n';
+  const result = await check(["--config", "/a.yaml"], { files: { "/a.yaml": text } });
+  assertEquals(result.out, "/a.yaml: ok: 1 tenant, 2 listeners, 1 route, 1 backend, 1 endpoint\n");
+});
+
 Deno.test("check: one that is wrong prints every problem with place and remedy, and exits 1", async () => {
   const result = await check(["--config", "/a.yaml"], WRONG);
   assertEquals(result, {
@@ -49,7 +56,7 @@ Deno.test("check: --json", async () => {
     remedy: "write auto for one worker a usable CPU core",
   });
   const right = await check(["--config", "/a.yaml", "--json"], { files: { "/a.yaml": "version: 1" } });
-  assertEquals([right.code, JSON.parse(right.out)], [0, { ok: true, file: "/a.yaml", problems: [] }]);
+  assertEquals([right.code, JSON.parse(right.out)], [0, { ok: true, file: "/a.yaml", problems: [], advice: [] }]);
 });
 
 Deno.test("check: problems in several files are counted over them", async () => {
@@ -81,4 +88,21 @@ Deno.test("config path: the flag, the environment, the working directory, the ex
   assertEquals(await defaultConfigPath(undefined, deps("", true)), "sluice.yaml");
   assertEquals(await defaultConfigPath(undefined, deps(undefined, true)), "sluice.yaml");
   assertEquals(await defaultConfigPath(undefined, deps(undefined, false)), "config/sluice.yaml");
+});
+
+Deno.test("check: a name that cannot be resolved now is advice", async () => {
+  const text = `tenants: ${GOOD_TENANT.replace("10.0.0.5:5432", "db.example:5432")}`;
+  const world = { files: { "/a.yaml": text } };
+  const result = await check(["--config", "/a.yaml"], world);
+  assertEquals(result, {
+    code: 0,
+    out: `advice: /a.yaml:4:56: tenants[0].backends[0].endpoints[0].address: cannot be resolved now: db.example: \
+no such name
+    remedy: mend the name or the name service; it is looked for on and on
+/a.yaml: ok: 1 tenant, 1 listener, 1 backend, 1 endpoint
+`,
+    err: "",
+  });
+  const { ok, advice } = JSON.parse((await check(["--config", "/a.yaml", "--json"], world)).out);
+  assertEquals([ok, advice.length], [true, 1]);
 });

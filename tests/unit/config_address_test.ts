@@ -22,7 +22,7 @@ Deno.test("config address: endpoints", () => {
   const rows: [string, ReturnType<typeof parseEndpointAddress>][] = [
     ["10.0.0.5:5432", { family: "ipv4", ip: "10.0.0.5", zone: "", port: 5432 }],
     ["[::1]:5432", { family: "ipv6", ip: "::1", zone: "", port: 5432 }],
-    ["DB.Example.:5432", { family: "name", name: "db.example", port: 5432 }],
+    ["DB.Example.:5432", { family: "name", name: "db.example.", port: 5432 }],
     ["localhost:80", { family: "name", name: "localhost", port: 80 }],
     ["my_service:80", { family: "name", name: "my_service", port: 80 }],
     ["_pg._tcp.db.example", { family: "name", name: "_pg._tcp.db.example", port: null }],

@@ -4,7 +4,14 @@
  *
  * @module
  */
-import { allProblems, loadConfig, type LoadDeps, type LoadResult, type Problem } from "../../src/config/mod.ts";
+import {
+  allProblems,
+  loadConfig,
+  type LoadDeps,
+  type LoadResult,
+  type Problem,
+  type ServiceAddress,
+} from "../../src/config/mod.ts";
 
 /** What there is besides the main file. */
 export interface World {
@@ -14,6 +21,8 @@ export interface World {
   readonly folders?: Readonly<Record<string, readonly string[] | Error>>;
   /** Addresses by name. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Services by name. */
+  readonly services?: Readonly<Record<string, readonly ServiceAddress[]>>;
   /** Replaces the look-up of names. */
   readonly lookup?: LoadDeps["lookup"];
 }
@@ -29,9 +38,12 @@ export function fakeDeps(world: World): LoadDeps {
     listFiles: (folder) => found(world.folders?.[folder]),
     lookup: world.lookup ?? ((name) => {
       const addresses = world.hosts?.[name];
-      const unknown = Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND" });
-      return addresses === undefined ? Promise.reject(unknown) : Promise.resolve(addresses);
+      return addresses === undefined ? Promise.reject(new Error("no such name")) : Promise.resolve(addresses);
     }),
+    lookupServices: (name) => {
+      const found = world.services?.[name];
+      return found === undefined ? Promise.reject(new Error("no such name")) : Promise.resolve(found);
+    },
     interfaceIndex: (name) => name === "eth0" ? 7 : undefined,
     lookupTimeoutMs: 5000,
   };

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { allProblems, compilePlan, diffPlans, isEmptyChange, loadConfig, type Plan } from "../../src/config/mod.ts";
 import { systemLoadDeps } from "../../src/config/mod.ts";
-import { GOOD_TENANT, loadText, type World } from "./config_fixture.ts";
-import { NO_LIMITS } from "./ffi_fixture.ts";
+import { fakeDeps, GOOD_TENANT, loadText, type World } from "./config_fixture.ts";
+import { backendPlan, endpoint, listener, NO_FAULT, NO_LIMITS } from "./ffi_fixture.ts";
 
 async function planOf(text: string, world: World = {}): Promise<Plan> {
   const result = await loadText(text, world);
@@ -76,17 +76,21 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
         backend: "pg",
         address: { family: "ipv4", ip: "0.0.0.0", port: 5432, scopeId: 0 },
         portLast: 5432,
+        detect: null,
+        proxyHeader: null,
       },
       {
         id: "many",
         backend: "pg",
         address: { family: "ipv6", ip: "fe80::1", port: 7000, scopeId: 7 },
         portLast: 7009,
+        detect: null,
+        proxyHeader: null,
       },
-      { id: "path", backend: "pg", address: { family: "unix", path: "/run/a.sock" }, portLast: 0 },
+      listener("path", { family: "unix", path: "/run/a.sock" }, "pg"),
     ],
-    backends: [{
-      id: "pg",
+    routes: [],
+    backends: [backendPlan("pg", {
       balance: "least_connections",
       attempts: 2,
       slowStartMs: 0,
@@ -115,16 +119,11 @@ Deno.test("config plan: every value arrives in the plan's units", async () => {
           tier: 0,
           address: { family: "ipv6", ip: "fd00::7", port: 5432, scopeId: 0 },
         },
-        {
-          id: "u",
-          weight: 100,
-          maxConnections: null,
-          state: "ready",
-          tier: 0,
-          address: { family: "unix", path: "@pg" },
-        },
+        endpoint("u", { family: "unix", path: "@pg" }),
       ],
-    }],
+    })],
+    mirror: null,
+    fault: NO_FAULT,
   });
 });
 
@@ -153,7 +152,10 @@ Deno.test("config plan: what is left out is the default", async () => {
     tcp: { keepalive: { idleS: 600, intervalS: 30, probes: 3 }, userTimeoutMs: 0, resetPropagation: "both" },
     bufferBytes: 67_108_864,
     listeners: [],
+    routes: [],
     backends: [],
+    mirror: null,
+    fault: NO_FAULT,
   });
   assertEquals((await planOf(`tenants: ${GOOD_TENANT}`)).tenants.get("acme")!.backends[0]!.attempts, 3);
 });
@@ -170,12 +172,16 @@ Deno.test("config plan: a name that was not resolved with it is refused", async 
   const text = 'tenants: [{ id: a, backends: [{ id: b, endpoints: [{ id: e, address: "db.example:1" }] }] }]';
   const { config } = await loadText(text, { hosts: { "db.example": ["10.0.0.1"] } });
   assert(config !== null);
-  assertThrows(() => compilePlan(config, { hosts: new Map(), zones: new Map() }), TypeError, "db.example");
+  assertThrows(
+    () => compilePlan(config, { hosts: new Map(), services: new Map(), zones: new Map() }),
+    TypeError,
+    "db.example",
+  );
 });
 
 Deno.test("config plan: the example configurations load, compile and do not differ from themselves", async () => {
   for (const name of ["sluice.yaml", "demo.yaml"]) {
-    const result = await loadConfig(`config/${name}`, systemLoadDeps());
+    const result = await loadConfig(`config/${name}`, { ...fakeDeps({}), ...systemLoadDeps() });
     assertEquals(allProblems(result), [], name);
     assert(result.config !== null);
     const plan = compilePlan(result.config, result.names);

@@ -239,7 +239,9 @@ const CASES: readonly Case[] = [
   {
     name: "a canary without steps",
     yaml:
-      `tenants:\n  - id: acme\n    backends: [{ id: pg, split: [{ backend: pg, weight: 1 }], canary: { steps: ^^[] } }]\n`,
+      "tenants:\n  - id: acme\n    backends: [{ id: pg, split: [{ backend: v1, weight: 1 }, { backend: v2, weight: 1 }], " +
+      'canary: { steps: ^^[] } }, { id: v1, endpoints: [{ id: a, address: "10.0.0.1:1" }] }, ' +
+      '{ id: v2, endpoints: [{ id: a, address: "10.0.0.1:1" }] }]\n',
     path: "tenants[0].backends[0].canary.steps",
     message: /at least one entry/,
     remedy: /add one/,

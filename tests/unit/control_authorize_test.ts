@@ -91,6 +91,49 @@ Deno.test("authorize: sockets of this machine are not a tenant's to reach into",
   assertEquals(refused(to("unix:/run/x"), { ...to("unix:/run/x"), enabled: false }), []);
 });
 
+Deno.test("authorize: routes stay as they take, or need a grant of their listener", () => {
+  const was = { id: "r", listener: "edge", sni: ["a.example"], backend: "b" };
+  const had = { id: "acme", routes: [was] };
+  const to = (...routes: JsonObject[]) => ({ ...had, routes });
+  assertEquals(refused(had, to({ ...was, backend: "c" })), []);
+  assertEquals(refused(had, to({ ...was, id: "other" })), []);
+  assertEquals(refused(had, to()), []);
+  for (
+    const more of [{ sni: ["a.example", "b.example"] }, { sni: ["b.example"] }, { default: true }, { alpn: ["h2"] }]
+  ) {
+    assertEquals(refused(had, to({ ...was, ...more })), ["/routes/0/listener"], JSON.stringify(more));
+  }
+  assertEquals(refused(had, to(was, { ...was, id: "s", sni: ["b.example"] })), ["/routes/1/listener"]);
+  const granted = { ...had, grants: { listeners: ["edge"] } };
+  assertEquals(
+    refused(granted, { ...granted, routes: [{ id: "r", listener: "edge", default: true, backend: "b" }] }),
+    [],
+  );
+  assertEquals(refused(granted, { ...granted, routes: [{ ...was, listener: "other" }] }), ["/routes/0/listener"]);
+});
+
+Deno.test("authorize: an address to connect from must be granted with all its ports", () => {
+  const at = (source_address: string | null, grants: string[] = []) => ({
+    id: "acme",
+    grants: { addresses: grants },
+    backends: [{ id: "b", ...source_address === null ? {} : { source_address } }],
+  });
+  const rows: [string, string[], string[]][] = [
+    ["10.0.0.1", [], ["/backends/0/source_address"]],
+    ["10.0.0.1", ["10.0.0.1:80"], ["/backends/0/source_address"]],
+    ["10.0.0.1", ["10.0.0.2:*"], ["/backends/0/source_address"]],
+    ["10.0.0.1", ["10.0.0.1:*"], []],
+    ["10.0.0.1", ["0.0.0.0:*"], []],
+    ["fd00::1", ["[fd00::1]:*"], []],
+    ["fd00::2", ["[fd00::1]:*"], ["/backends/0/source_address"]],
+    ["nonsense", [], []],
+  ];
+  for (const [source, grants, pointers] of rows) {
+    assertEquals(refused(at(null, grants), at(source, grants)), pointers, `${source} ${grants}`);
+  }
+  assertEquals(refused(at("10.0.0.1"), at("10.0.0.1")), []);
+});
+
 Deno.test("authorize: tenants are made and removed by admins only", () => {
   assertThrows(() => authorizeChange(ACME, null, { id: "acme" }, undefined), ControlError);
   assertThrows(() => authorizeChange(ACME, { id: "acme" }, null, undefined), ControlError);

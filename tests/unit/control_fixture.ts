@@ -1,14 +1,24 @@
 /** A control plane on a data plane that only remembers what it was told, and on files that are only in memory. */
 import { basename, dirname } from "node:path";
-import { loadConfig, type LoadResult, type PlanChange, type StoreFs } from "../../src/config/mod.ts";
+import type { CanaryStatus } from "../../src/canary/mod.ts";
+import {
+  loadConfig,
+  type LoadResult,
+  type PlanChange,
+  type ServiceAddress,
+  type StoreFs,
+} from "../../src/config/mod.ts";
 import {
   type AppliedChange,
   type BoundAddress,
+  type ControlDeps,
   ControlPlane,
   type DataPlane,
   type ReloadReport,
 } from "../../src/control/mod.ts";
 import type {
+  BackendStats,
+  EndpointHealth,
   EndpointStats,
   EngineStatus,
   ListenerStats,
@@ -18,6 +28,8 @@ import type {
   SourceStats,
   TenantStats,
 } from "../../src/ffi/mod.ts";
+import type { HealthRow, HealthTarget } from "../../src/health/mod.ts";
+import type { KnownName, WantedName } from "../../src/resolver/mod.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 import { fakeDeps } from "./config_fixture.ts";
 
@@ -51,12 +63,15 @@ export class FakeDataPlane implements DataPlane {
   readonly drained: number[] = [];
   readonly tenantsDrained: { readonly tenant: string; readonly graceMs: number }[] = [];
   readonly killed: SessionFilter[] = [];
+  readonly healths: EndpointHealth[] = [];
   stops = 0;
   /** What the next apply throws. */
   refusal: Error | null = null;
   listeners: ListenerStats[] = [];
   stats: TenantStats[] = [];
   sources: SourceStats[] = [];
+  backends: BackendStats[] = [];
+  endpoints: EndpointStats[] = [];
   live: LiveSession[] = [];
   /** Live sessions beyond those of `live`. */
   sessionCount = 0;
@@ -97,7 +112,7 @@ export class FakeDataPlane implements DataPlane {
     return this.stats;
   }
 
-  tenantStatsOf(name: string): TenantStats | null {
+  tenantStatsOf(name: string | null): TenantStats | null {
     return this.stats.find(({ tenant }) => tenant === name) ?? null;
   }
 
@@ -105,8 +120,16 @@ export class FakeDataPlane implements DataPlane {
     return this.sources.slice(0, most);
   }
 
+  backendStats(): readonly BackendStats[] {
+    return this.backends;
+  }
+
   endpointStats(): readonly EndpointStats[] {
-    return [];
+    return this.endpoints;
+  }
+
+  setHealth(healths: readonly EndpointHealth[]): number {
+    return this.healths.push(...healths);
   }
 
   sessions(filter: SessionFilter, limit: number, cursor: string | null): SessionPage {
@@ -233,6 +256,49 @@ export class FakeLog implements Log {
   }
 }
 
+/** Knows what it was told, and the rows that a test gives it. */
+export class FakeChecks {
+  readonly targets = new Map<string, readonly HealthTarget[]>();
+  rows: HealthRow[] = [];
+
+  setTargets(tenant: string, targets: readonly HealthTarget[]): void {
+    if (targets.length === 0) this.targets.delete(tenant);
+    else this.targets.set(tenant, targets);
+  }
+
+  rowsOf(tenant: string): HealthRow[] {
+    return this.rows.filter((row) => row.tenant === tenant);
+  }
+}
+
+/** Knows of names what the bench says. */
+export class FakeNames {
+  readonly wanted = new Map<string, readonly string[]>();
+  refreshes = 0;
+  readonly #bench: Pick<ControlBench, "hosts" | "services">;
+
+  constructor(bench: Pick<ControlBench, "hosts" | "services">) {
+    this.#bench = bench;
+  }
+
+  setNames(owner: string, names: readonly WantedName[]): void {
+    if (names.length === 0) this.wanted.delete(owner);
+    else this.wanted.set(owner, names.map(({ kind, name }) => `${kind} ${name}`));
+  }
+
+  known({ kind, name }: WantedName): KnownName {
+    const targets = kind === "srv"
+      ? this.#bench.services[name]
+      : this.#bench.hosts[name]?.map((ip) => ({ ip, port: null, weight: null, tier: 0 }));
+    if (targets !== undefined) return { answer: { kind: "known", targets }, error: null };
+    return { answer: { kind: "none", why: "no such name" }, error: "no such name" };
+  }
+
+  refresh(): void {
+    this.refreshes++;
+  }
+}
+
 /** A control plane with all that it touches. */
 export class ControlBench {
   readonly dataPlane = new FakeDataPlane();
@@ -249,8 +315,17 @@ export class ControlBench {
   gate: Promise<void> | null = null;
   /** How often the main file was read. */
   loads = 0;
+  /** What is asked for weights, and told what is in force. */
+  weights: Required<Pick<ControlDeps, "weigh" | "onInForce">> = { weigh: (plan) => plan, onInForce: () => {} };
+  canaryOf: (tenant: string, backend: string) => CanaryStatus | null = () => null;
   /** Addresses by name. */
   hosts: Record<string, string[]> = {};
+  /** Services by name. */
+  services: Record<string, ServiceAddress[]> = {};
+  /** Tenants whose names stand for something else, with the generation. */
+  readonly moved: [readonly string[], number][] = [];
+  readonly checks = new FakeChecks();
+  readonly names = new FakeNames(this);
   readonly control: ControlPlane;
 
   constructor(text: string, tenants: Readonly<Record<string, string>> = {}) {
@@ -274,6 +349,11 @@ export class ControlBench {
         },
       },
       log: this.log,
+      checks: this.checks,
+      names: this.names,
+      onMoved: (tenants, generation) => void this.moved.push([tenants, generation]),
+      weigh: (plan) => this.weights.weigh(plan),
+      onInForce: (change) => this.weights.onInForce(change),
       onBound: (bound) => void this.bound.push(...bound),
       onChange: (change) => void this.changes.push(change),
       onReload: (report) => void this.reports.push(report),
@@ -286,6 +366,10 @@ export class ControlBench {
       ...fakeDeps({}),
       lookup: (name: string) => {
         const found = this.hosts[name];
+        return found === undefined ? Promise.reject(new Error("no such name")) : Promise.resolve(found);
+      },
+      lookupServices: (name: string) => {
+        const found = this.services[name];
         return found === undefined ? Promise.reject(new Error("no such name")) : Promise.resolve(found);
       },
       listFiles: (folder: string) => this.files.listFiles(folder),

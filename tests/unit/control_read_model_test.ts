@@ -7,7 +7,7 @@ import type { ListenerStats } from "../../src/ffi/mod.ts";
 import { ipv4, listener, PROCESS, tenant } from "./ffi_fixture.ts";
 
 function planOf(...tenants: TenantPlan[]): Plan {
-  return { process: PROCESS, tenants: new Map(tenants.map((one) => [one.id, one])) };
+  return { process: PROCESS, shared: null, tenants: new Map(tenants.map((one) => [one.id, one])) };
 }
 
 function stats(tenantId: string, id: string, port: number): ListenerStats {

@@ -79,21 +79,30 @@ describe("ctl stats", () => {
       bytes: { up: 1536, down: 3 * 2 ** 30 },
       retries: 1,
       connect: { p50_ms: 0.25, p99_ms: null },
-      endpoints: [{ backend: "pg", id: "a", health: "up", state: "ready", sessions: 2 }],
+      backends: [
+        { id: "pg", circuit: "half_open", connects: 7, connect_failures: 1, connect: { p50_ms: 0.25, p99_ms: null } },
+      ],
+      endpoints: [
+        { backend: "pg", id: "a", health: "up", ejected: true, state: "ready", sessions: 2, preconnect_idle: 4 },
+      ],
     };
+    const shared = { active: 1, refused: { no_route: 6 }, closed: {}, listeners: [{ id: "edge", sessions: 8 }] };
     await using api = new FakeApi(() =>
-      json({ at: "", process: { fds_in_use: 12, buffer_bytes: 0 }, tenants: [tenant] })
+      json({ at: "", process: { fds_in_use: 12, buffer_bytes: 0 }, shared, tenants: [tenant] })
     );
     const all = await ctl(["stats", "--admin", api.url]);
     assertMatch(all.out, /acme +2 +1 +9 +3 +1\.5 KiB +3\.0 GiB +1 +0\.3ms +-\n/);
     assertMatch(all.out, /fds in use +12\n/);
+    assertMatch(all.out, /SHARED LISTENER +SESSIONS\nedge +8\n/);
+    assertMatch(all.out, /REFUSED WITHOUT A ROUTE BY +SESSIONS\nno_route +6\n/);
     const one = await ctl(["stats", "--tenant", "acme", "--admin", api.url]);
     assertMatch(
       one.out,
       /REFUSED BY +SESSIONS\ntenant_connections +3\n\nOF THEM LET PASS +SESSIONS\ntenant_connections +2\n\nCLOSED WITH/,
     );
     assertMatch(one.out, /HELD BACK +TIME\ndown +1m 05s\n/);
-    assertMatch(one.out, /pg +a +up +ready +2 +- +-\n/);
+    assertMatch(one.out, /pg +half_open +7 +1 +0\.3ms +-\n/);
+    assertMatch(one.out, /pg +a +up +yes +ready +2 +- +4 +-\n/);
     assertEquals(api.lines[1], "GET /v1/stats?tenant=acme");
   });
 });

@@ -271,7 +271,19 @@ describe("ctl tenants status", () => {
       backends: [{
         id: "pg",
         circuit: "closed",
-        endpoints: [{ id: "a", address: "h:1", health: "down", state: "drain", sessions: 2, ejected: true }],
+        endpoints: [{
+          id: "a",
+          address: "h:1",
+          health: "down",
+          state: "drain",
+          sessions: 2,
+          ejected: true,
+          name_error: "no answer from 192.0.2.53",
+          addresses: [
+            { address: "10.0.0.1:1", health: "down", sessions: 2, ejected: true },
+            { address: "10.0.0.2:1", health: "up", sessions: 0, ejected: false },
+          ],
+        }],
       }],
       errors: [] as string[],
     };
@@ -286,6 +298,10 @@ describe("ctl tenants status", () => {
     assertMatch(ran.out, /per_source\.max_connections +3 +unlimited +- +- +-\n/);
     assertMatch(ran.out, /SOURCE +SESSIONS\n203\.0\.113\.7\/32 +3\n/);
     assertMatch(ran.out, /pg +closed +a +h:1 +down +drain +2 +yes\n/);
+    assertMatch(
+      ran.out,
+      /yes\n +10\.0\.0\.1:1 +down +2 +yes\n +10\.0\.0\.2:1 +up +0 +no\n +no answer from 192\.0\.2\.53\n/,
+    );
     status.errors = ["tenants.d/acme.yaml:3:1: unknown key\n    remedy: remove it"];
     const wrong = await ctl(["tenants", "status", "acme", "--admin", api.url]);
     assertEquals(wrong.code, 1);

@@ -3,40 +3,34 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Address, EndpointPlan, Plan, TenantPlan } from "../../src/config/plan.ts";
 import { demandOf } from "../../src/doctor/mod.ts";
-import { NO_LIMITS } from "./ffi_fixture.ts";
+import {
+  backendPlan,
+  endpoint as endpointPlan,
+  ipv4 as ip,
+  listener,
+  NO_LIMITS,
+  shared,
+  tenant as tenantPlan,
+} from "./ffi_fixture.ts";
 
-const ip = (text: string, port: number): Address => ({ family: "ipv4", ip: text, port, scopeId: 0 });
 const unix: Address = { family: "unix", path: "/run/x.sock" };
 
 function endpoint(id: string, address: Address, weight = 100, maxConnections: number | null = null): EndpointPlan {
-  return { id, weight, maxConnections, state: "ready", tier: 0, address };
+  return endpointPlan(id, address, { weight, maxConnections });
 }
 
 function tenant(id: string, maxConnections: number | null, address: Address, endpoints: EndpointPlan[]): TenantPlan {
-  return {
-    id,
-    enabled: true,
+  return tenantPlan(id, {
     limits: { ...NO_LIMITS, maxConnections },
-    access: { allow: null, deny: [] },
-    timeouts: {
-      connectMs: 0,
-      firstByteMs: 0,
-      idleMs: 0,
-      halfCloseMs: 0,
-      maxDurationMs: 0,
-      maxDurationJitterPpm: 0,
-      drainMs: 0,
-    },
-    tcp: { keepalive: null, userTimeoutMs: 0, resetPropagation: "both" },
-    bufferBytes: 0,
-    listeners: [{ id: "in", backend: "b", address, portLast: address.family === "unix" ? 0 : address.port }],
-    backends: [{ id: "b", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
-  };
+    listeners: [listener("in", address, "b")],
+    backends: [backendPlan("b", { endpoints })],
+  });
 }
 
 function plan(maxConnections: number | null, ...tenants: TenantPlan[]): Plan {
   return {
     process: { maxConnections, accessLog: true, accessSamplePpm: 0, accessProgressMs: 0 },
+    shared: null,
     tenants: new Map(tenants.map((one) => [one.id, one])),
   };
 }
@@ -91,5 +85,10 @@ describe("demandOf", () => {
     const listens = (address: Address) => tenant(crypto.randomUUID().slice(0, 4), 1, address, []);
     assertEquals(demandOf("f", plan(null, listens(unix), listens(ip("0.0.0.0", 0))), 1).lowestPort, null);
     assertEquals(demandOf("f", plan(null, listens(ip("0.0.0.0", 443)), listens(ip("0.0.0.0", 80))), 1).lowestPort, 80);
+    const edge = {
+      ...plan(null, listens(ip("0.0.0.0", 443))),
+      shared: shared(listener("edge", ip("0.0.0.0", 25), null)),
+    };
+    assertEquals(demandOf("f", edge, 1).lowestPort, 25);
   });
 });

@@ -3,6 +3,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { CODES, CONSTANTS, REASONS } from "../../src/ffi/constants.ts";
 import {
+  decodeBackendStats,
   decodeEndpointStats,
   decodeListenerStats,
   decodeSourceStats,
@@ -15,6 +16,10 @@ import { Records } from "../../src/ffi/record.ts";
 
 const NAMES = new Map([[1, "acme"], [2, "in"], [3, "pool"], [4, "a"]]);
 const nameOf = (id: number) => NAMES.get(id) ?? null;
+const objectOf = (id: number) =>
+  id === 4
+    ? ({ kind: "endpoint", name: "a", tenant: "acme", backend: "pool", address: "10.0.0.5:5432" } as const)
+    : null;
 const NEVER = new Uint8Array(8).fill(0xff);
 const ACCEPTED_MS = Date.parse("2026-01-31T12:00:00.000Z");
 
@@ -58,7 +63,7 @@ function decode(...parts: Uint8Array[]) {
     bytes.set(part, at);
     at += part.length;
   }
-  return decodeLog(new Records(bytes), bytes.length, nameOf);
+  return decodeLog(new Records(bytes), bytes.length, { name: nameOf, object: objectOf });
 }
 
 function decodeOne(parts: SessionParts) {
@@ -157,6 +162,39 @@ describe("decodeLog", () => {
     ]);
   });
 
+  it("reads notices of endpoints and circuits, with the names that are still known", () => {
+    const { size, fields } = RECORDS.log_notice;
+    const notice = (what: number, value: number) => {
+      const records = Records.ofSize(size);
+      records.put(0, RECORDS.log_header.fields.size, size);
+      records.put(0, RECORDS.log_header.fields.kind, CONSTANTS.LOG_NOTICE);
+      records.put(0, fields.notice, what);
+      records.put(0, fields.tenant, 1);
+      records.put(0, fields.value, value);
+      return records.bytes;
+    };
+    const common = { kind: "notice", worker: 0, timeMs: 0, tenant: "acme" } as const;
+    const endpoint = { backend: "pool", endpoint: "a", address: "10.0.0.5:5432" };
+    assertEquals(
+      decode(
+        notice(CONSTANTS.NOTICE_EJECTED, 4),
+        notice(CONSTANTS.NOTICE_EJECTION_ENDED, 4),
+        notice(CONSTANTS.NOTICE_EJECTED, 77),
+        notice(CONSTANTS.NOTICE_CIRCUIT_OPEN, 3),
+        notice(CONSTANTS.NOTICE_CIRCUIT_HALF_OPEN, 3),
+        notice(CONSTANTS.NOTICE_CIRCUIT_CLOSED, 77),
+      ),
+      [
+        { ...common, notice: "ejected", ...endpoint },
+        { ...common, notice: "ejection_ended", ...endpoint },
+        { ...common, notice: "ejected", backend: null, endpoint: null, address: null },
+        { ...common, notice: "circuit", backend: "pool", circuit: "open" },
+        { ...common, notice: "circuit", backend: "pool", circuit: "half_open" },
+        { ...common, notice: "circuit", backend: null, circuit: "closed" },
+      ],
+    );
+  });
+
   it("refuses sizes that would lead it astray", () => {
     for (const size of [0, 4, 20, 4096]) {
       const bytes = sessionBytes();
@@ -246,25 +284,70 @@ describe("statistics", () => {
   });
 });
 
+describe("decodeBackendStats", () => {
+  it("reads the circuit, and how connecting went", () => {
+    const { size, fields } = RECORDS.backend_stats;
+    const records = Records.ofSize(size);
+    const numbers = { tenant: 1, id: 3, connects_total: 9, connect_failures: 2, connect_us_sum: 2 ** 40 };
+    for (const [key, value] of Object.entries(numbers)) records.put(0, fields[key as keyof typeof fields], value);
+    new DataView(records.bytes.buffer).setBigUint64(fields.connect_bucket.offset + 19 * 8, 7n, true);
+    const circuits = [CONSTANTS.CIRCUIT_CLOSED, CONSTANTS.CIRCUIT_OPEN, CONSTANTS.CIRCUIT_HALF_OPEN].map((circuit) => {
+      records.put(0, fields.circuit, circuit);
+      return decodeBackendStats(records, 0, nameOf).circuit;
+    });
+    assertEquals(circuits, ["closed", "open", "half_open"]);
+    assertEquals(decodeBackendStats(records, 0, nameOf), {
+      tenant: "acme",
+      backend: "pool",
+      circuit: "half_open",
+      connectsTotal: 9,
+      connectFailures: 2,
+      connectUsSum: 2 ** 40,
+      connectBuckets: [...Array(19).fill(0), 7],
+    });
+  });
+});
+
 describe("decodeEndpointStats", () => {
+  const addressOf = (id: number) => `10.0.0.${id}:1`;
+
   it("names the endpoint, its backend, its tenant and its state", () => {
     const { size, fields } = RECORDS.endpoint_stats;
     const records = Records.ofSize(size);
-    const numbers = { tenant: 1, backend: 3, id: 4, sessions_active: 5, sessions_total: 6, connect_failures: 7 };
+    const numbers = {
+      tenant: 1,
+      backend: 3,
+      id: 4,
+      sessions_active: 5,
+      sessions_total: 6,
+      connect_failures: 7,
+      preconnect_idle: 8,
+    };
     for (const [key, value] of Object.entries(numbers)) records.put(0, fields[key as keyof typeof fields], value);
     const states = [CONSTANTS.ENDPOINT_READY, CONSTANTS.ENDPOINT_DRAIN, CONSTANTS.ENDPOINT_MAINTENANCE].map((state) => {
       records.put(0, fields.state, state);
-      return decodeEndpointStats(records, 0, nameOf).state;
+      return decodeEndpointStats(records, 0, nameOf, addressOf).state;
     });
     assertEquals(states, ["ready", "drain", "maintenance"]);
-    assertEquals(decodeEndpointStats(records, 0, nameOf), {
+    assertEquals(decodeEndpointStats(records, 0, nameOf, addressOf), {
       tenant: "acme",
       backend: "pool",
       endpoint: "a",
+      address: "10.0.0.4:1",
       state: "maintenance",
       sessionsActive: 5,
       sessionsTotal: 6,
       connectFailures: 7,
+      preconnectIdle: 8,
+      health: "unknown",
+      ejected: false,
     });
+    const healths = [CONSTANTS.HEALTH_UNKNOWN, CONSTANTS.HEALTH_UP, CONSTANTS.HEALTH_DOWN].map((health) => {
+      records.put(0, fields.health, health);
+      return decodeEndpointStats(records, 0, nameOf, addressOf).health;
+    });
+    assertEquals(healths, ["unknown", "up", "down"]);
+    records.put(0, fields.ejected, 1);
+    assertEquals(decodeEndpointStats(records, 0, nameOf, addressOf).ejected, true);
   });
 });

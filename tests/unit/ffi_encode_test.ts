@@ -6,75 +6,8 @@ import { CONSTANTS } from "../../src/ffi/constants.ts";
 import { encodeChange } from "../../src/ffi/encode.ts";
 import { IdRegistry } from "../../src/ffi/ids.ts";
 import { RECORDS } from "../../src/ffi/layout.ts";
-import { Records } from "../../src/ffi/record.ts";
-import { endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "./ffi_fixture.ts";
-
-type Name = keyof typeof RECORDS;
-
-/** Reads a blob as the library does: by its header alone. */
-class Blob {
-  readonly records: Records;
-  constructor(change: PlanChange, readonly registry = new IdRegistry(), generation = 1) {
-    this.records = new Records(encodeChange(change, generation, registry).bytes);
-  }
-
-  header(field: keyof typeof RECORDS.blob_header.fields): number {
-    return this.records.number(0, RECORDS.blob_header.fields[field]);
-  }
-
-  table(index: number): { offset: number; count: number; record_size: number } {
-    const at = RECORDS.blob_header.fields.tables.offset + index * RECORDS.table.size;
-    const { offset, count, record_size } = RECORDS.table.fields;
-    return {
-      offset: this.records.number(at, offset),
-      count: this.records.number(at, count),
-      record_size: this.records.number(at, record_size),
-    };
-  }
-
-  /** Every integer field of a record. */
-  record(table: number, index: number, name: Name, start = 0): Record<string, number> {
-    const { offset, record_size } = this.table(table);
-    const at = offset + index * record_size + start;
-    const integers = Object.entries(RECORDS[name].fields).filter(([, field]) => field.kind !== "bytes");
-    return Object.fromEntries(integers.map(([key, field]) => [key, this.records.number(at, field)]));
-  }
-
-  /** The limits of a tenant; a bucket is its rate (null: unlimited) and its burst. */
-  limits(index: number): Record<string, unknown> {
-    const { offset, record_size } = this.table(CONSTANTS.TABLE_TENANT);
-    const at = offset + index * record_size + RECORDS.tenant_record.fields.limits.offset;
-    const { rate, burst } = RECORDS.bucket.fields;
-    return Object.fromEntries(
-      Object.entries(RECORDS.limits.fields).map(([key, field]) => [
-        key,
-        field.kind !== "bytes" ? this.records.number(at, field) : [
-          this.records.numberOrNever(at + field.offset, rate),
-          this.records.number(at + field.offset, burst),
-        ],
-      ]),
-    );
-  }
-
-  address(table: number, index: number, name: "listener_record" | "endpoint_record") {
-    const start = RECORDS[name].fields.address.offset;
-    const address = this.record(table, index, "address", start);
-    const { offset, record_size } = this.table(table);
-    const at = offset + index * record_size + start;
-    const path = this.table(CONSTANTS.TABLE_STRING).offset + (address["path_offset"] ?? 0);
-    return {
-      family: address["family"],
-      port: address["port"],
-      scope_id: address["scope_id"],
-      ip: [...this.records.slice(at, RECORDS.address.fields.ip)],
-      path: [...this.records.bytes.subarray(path, path + (address["path_length"] ?? 0))],
-    };
-  }
-}
-
-function upsert(...upserts: PlanChange["upserts"]): PlanChange {
-  return { upserts, removals: [] };
-}
+import { Blob, upsert } from "./ffi_blob.ts";
+import { backendPlan, endpoint, ipv4, listener, NO_LIMITS, PROCESS, tenant } from "./ffi_fixture.ts";
 
 const NO_IP = Array(16).fill(0);
 const bytesOf = (text: string) => [...new TextEncoder().encode(text)];
@@ -88,7 +21,7 @@ describe("encodeChange", () => {
     assertEquals(blob.header("generation"), 1);
     assertEquals(blob.header("total_size"), blob.records.bytes.length);
     const tables = Array.from({ length: CONSTANTS.TABLE_COUNT }, (_, index) => blob.table(index));
-    assertEquals(tables.map((table) => table.count), [1, 2, 0, 2, 2, 2, 0, 0]);
+    assertEquals(tables.map((table) => table.count), [1, 2, 0, 2, 2, 2, 0, 0, 0, 0, 0]);
     let end: number = RECORDS.blob_header.size;
     for (const { offset, count, record_size } of tables) {
       assertEquals(offset, end);
@@ -153,6 +86,14 @@ describe("encodeChange", () => {
       first_prefix: 0,
       allow_count: 0,
       deny_count: 0,
+      first_route: 0,
+      route_count: 0,
+      mirror_backend: 0,
+      mirror_share_ppm: 0,
+      fault_delay_ppm: 0,
+      fault_reset_ppm: 0,
+      fault_refuse_ppm: 0,
+      fault_delay_ms: 0,
       reserved0: 0,
     });
   });
@@ -257,13 +198,12 @@ describe("encodeChange", () => {
   });
 
   it("gives each tenant consecutive listeners and backends, each backend consecutive endpoints", () => {
-    const pool = (id: string, ...ports: number[]) => ({
-      id,
-      balance: "least_connections" as const,
-      attempts: 2,
-      slowStartMs: 0,
-      endpoints: ports.map((port) => endpoint(`e${port}`, ipv4("10.0.0.1", port))),
-    });
+    const pool = (id: string, ...ports: number[]) =>
+      backendPlan(id, {
+        balance: "least_connections",
+        attempts: 2,
+        endpoints: ports.map((port) => endpoint(`e${port}`, ipv4("10.0.0.1", port))),
+      });
     const registry = new IdRegistry();
     const blob = new Blob(
       upsert(
@@ -310,13 +250,7 @@ describe("encodeChange", () => {
     const path = "/run/präfix.sock";
     const blob = new Blob(upsert(tenant("acme", {
       listeners: [listener("a", { family: "unix", path })],
-      backends: [{
-        id: "pool",
-        balance: "round_robin",
-        attempts: 1,
-        slowStartMs: 0,
-        endpoints: [endpoint("u", { family: "unix", path: "@hidden" })],
-      }],
+      backends: [backendPlan("pool", { endpoints: [endpoint("u", { family: "unix", path: "@hidden" })] })],
     })));
     const bound = blob.address(CONSTANTS.TABLE_LISTENER, 0, "listener_record");
     assertEquals([bound.family, bound.port, bound.ip], [CONSTANTS.FAMILY_UNIX, 0, NO_IP]);
@@ -330,7 +264,7 @@ describe("encodeChange", () => {
     const endpoints = states.map((state) =>
       endpoint(state, ipv4("10.0.0.1", 1), { weight: 7, maxConnections: 9, state })
     );
-    const backends = [{ id: "pool", balance: "round_robin" as const, attempts: 1, slowStartMs: 0, endpoints }];
+    const backends = [backendPlan("pool", { endpoints })];
     const blob = new Blob(upsert(tenant("acme", { backends })));
     const numbers = [CONSTANTS.ENDPOINT_READY, CONSTANTS.ENDPOINT_DRAIN, CONSTANTS.ENDPOINT_MAINTENANCE];
     for (const [index, number] of numbers.entries()) {

@@ -1,5 +1,15 @@
 /** Plans for the tests of the wall: whole, small, with one thing changed. */
-import type { Address, EndpointPlan, LimitsPlan, ListenerPlan, ProcessPlan, TenantPlan } from "../../src/config/mod.ts";
+import {
+  type Address,
+  type BackendPlan,
+  type EndpointPlan,
+  type LimitsPlan,
+  type ListenerPlan,
+  type ProcessPlan,
+  type RoutePlan,
+  SHARED_HOLDER,
+  type TenantPlan,
+} from "../../src/config/mod.ts";
 
 export const PROCESS: ProcessPlan = {
   maxConnections: 100,
@@ -24,9 +34,46 @@ export function ipv4(ip: string, port: number): Address {
   return { family: "ipv4", ip, port, scopeId: 0 };
 }
 
-export function listener(id: string, address: Address, backend = "pool", portLast?: number): ListenerPlan {
-  return { id, backend, address, portLast: portLast ?? (address.family === "unix" ? 0 : address.port) };
+export function listener(
+  id: string,
+  address: Address,
+  backend: string | null = "pool",
+  portLast?: number,
+  parts: Partial<ListenerPlan> = {},
+): ListenerPlan {
+  const last = portLast ?? (address.family === "unix" ? 0 : address.port);
+  return { id, backend, address, portLast: last, detect: null, proxyHeader: null, ...parts };
 }
+
+export function route(id: string, listener: string, parts: Partial<RoutePlan> = {}): RoutePlan {
+  return { id, listener, backend: "pool", names: [], protocols: [], sources: [], isDefault: false, ...parts };
+}
+
+/** A backend without endpoints, and with nothing turned on. */
+export function backendPlan(id: string, parts: Partial<BackendPlan> = {}): BackendPlan {
+  return {
+    id,
+    balance: "round_robin",
+    attempts: 3,
+    backoffMs: 0,
+    retryBudgetPpm: null,
+    endpoints: [],
+    split: [],
+    sendProxy: "off",
+    sourceAddress: null,
+    passive: null,
+    onDown: "keep",
+    breaker: null,
+    slowStartMs: 0,
+    panicPpm: 0,
+    preconnect: null,
+    canary: null,
+    ...parts,
+  };
+}
+
+/** Nothing of a tenant's sessions is troubled. */
+export const NO_FAULT = { delayMs: 0, delayPpm: 0, resetPpm: 0, refusePpm: 0 } as const;
 
 export function endpoint(id: string, address: Address, parts: Partial<EndpointPlan> = {}): EndpointPlan {
   return { id, weight: 100, maxConnections: null, state: "ready", tier: 0, address, ...parts };
@@ -50,13 +97,15 @@ export function tenant(id: string, parts: Partial<TenantPlan> = {}): TenantPlan 
     tcp: { keepalive: { idleS: 600, intervalS: 30, probes: 3 }, userTimeoutMs: 0, resetPropagation: "both" },
     bufferBytes: 1_048_576,
     listeners: [listener("in", ipv4("127.0.0.1", 0))],
-    backends: [{
-      id: "pool",
-      balance: "round_robin",
-      attempts: 3,
-      slowStartMs: 0,
-      endpoints: [endpoint("a", ipv4("127.0.0.1", 9))],
-    }],
+    routes: [],
+    backends: [backendPlan("pool", { endpoints: [endpoint("a", ipv4("127.0.0.1", 9))] })],
+    mirror: null,
+    fault: NO_FAULT,
     ...parts,
   };
+}
+
+/** The holder of shared listeners. */
+export function shared(...listeners: ListenerPlan[]): TenantPlan {
+  return tenant(SHARED_HOLDER, { listeners, backends: [] });
 }

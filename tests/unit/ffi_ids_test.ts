@@ -3,7 +3,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { TenantPlan } from "../../src/config/mod.ts";
 import { IdRegistry, type TenantIds } from "../../src/ffi/ids.ts";
-import { endpoint, ipv4, tenant } from "./ffi_fixture.ts";
+import { backendPlan, endpoint, ipv4, tenant } from "./ffi_fixture.ts";
 
 function apply(registry: IdRegistry, ...plans: TenantPlan[]): TenantIds {
   const ids = new Map(plans.map((plan) => [plan.id, registry.assign(plan)]));
@@ -15,7 +15,7 @@ function apply(registry: IdRegistry, ...plans: TenantPlan[]): TenantIds {
 
 function withEndpoints(...ports: number[]): TenantPlan {
   const endpoints = ports.map((port) => endpoint("db", ipv4("10.0.0.1", port)));
-  return tenant("acme", { backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }] });
+  return tenant("acme", { backends: [backendPlan("pool", { endpoints })] });
 }
 
 describe("IdRegistry", () => {

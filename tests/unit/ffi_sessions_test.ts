@@ -13,7 +13,7 @@ import {
   parseCursor,
   type SessionFilter,
 } from "../../src/ffi/sessions.ts";
-import { endpoint, ipv4, tenant } from "./ffi_fixture.ts";
+import { backendPlan, endpoint, ipv4, tenant } from "./ffi_fixture.ts";
 
 const { size, fields } = RECORDS.session_filter;
 
@@ -133,13 +133,12 @@ describe("IdRegistry.find", () => {
     const registry = new IdRegistry();
     const apply = (...ports: number[]) => {
       const endpoints = ports.map((port) => endpoint("db", ipv4("10.0.0.1", port)));
-      const plan = tenant("acme", {
-        backends: [{ id: "pool", balance: "round_robin", attempts: 1, slowStartMs: 0, endpoints }],
-      });
+      const plan = tenant("acme", { backends: [backendPlan("pool", { endpoints })] });
       registry.commit(new Map([["acme", registry.assign(plan)]]), []);
     };
     apply(1, 2);
     assertEquals(registry.find({ tenant: "acme", endpoint: "db" })?.ids.length, 2);
+    assertEquals(registry.find({ tenant: "acme", endpoint: "db", address: "10.0.0.1:2" })?.ids.length, 1);
     apply(2, 3);
     const found = registry.find({ endpoint: "db" })?.ids ?? [];
     assertEquals(found.length, 3);
@@ -159,6 +158,9 @@ describe("decodeLiveSession", () => {
     const at = layout.size;
     records.put(at, RECORDS.log_session.fields.tenant, 7);
     records.put(at, RECORDS.log_session.fields.bytes_up, 5);
+    records.put(at, RECORDS.log_session.fields.server_name_length, 12);
+    records.put(at, RECORDS.log_session.fields.alpn_length, 2);
+    records.bytes.set(new TextEncoder().encode("acme.exampleh2"), at + layout.fields.text.offset);
     records.put(at, layout.fields.state, CONSTANTS.SESSION_CONNECTING);
     records.put(at, layout.fields.drain_in_ms, 250);
     const live = decodeLiveSession(records, at, (id) => id === 7 ? "acme" : null);
@@ -166,8 +168,11 @@ describe("decodeLiveSession", () => {
       [live.tenant, live.bytesUp, live.state, live.drainInMs, live.code, live.reason, live.progress],
       ["acme", 5, "connecting", 250, null, null, true],
     );
+    assertEquals([live.serverName, live.alpn], ["acme.example", "h2"]);
     records.put(at, layout.fields.state, CONSTANTS.SESSION_QUEUED);
     assertEquals(decodeLiveSession(records, at, () => null).state, "queued");
+    records.put(at, layout.fields.state, CONSTANTS.SESSION_READING);
+    assertEquals(decodeLiveSession(records, at, () => null).state, "reading");
     records.bytes.fill(0xff, at + layout.fields.drain_in_ms.offset, at + layout.size);
     assertEquals(decodeLiveSession(records, at, () => null).drainInMs, null);
   });

@@ -33,7 +33,8 @@ class Bench {
   readonly out: string[] = [];
   readonly stdout = new HeldStream();
   readonly records: LogRecord[] = [];
-  readonly refusing: string[] = [];
+  readonly refusing: (string | null)[] = [];
+  readonly upstream: string[] = [];
   unread = 0;
   nowMs = 0;
   /** Ends of the waits of the watcher, which are the long ones. */
@@ -48,6 +49,7 @@ class Bench {
       log: createLog({ level: "info", format: "json", write: (line) => this.log.push(line) }),
       sinkDeps: (onError) => ({ ...systemSinkDeps(onError), stdout: this.stdout }),
       onRefusing: (tenant) => this.refusing.push(tenant),
+      onUpstream: ({ notice, tenant }) => this.upstream.push(`${notice} ${tenant}`),
       out: (text) => this.out.push(text),
       now: () => this.nowMs,
       // The pump sleeps until the end: these tests see what the end takes.
@@ -183,6 +185,22 @@ describe("Logs", () => {
       await using _ = await bench.open(await configWith("{ format: json }"));
       bench.records.push({ ...notice, tenant: "acme" }, { ...notice, tenant: null }, { ...notice, tenant: "acme" });
     }
-    assertEquals([bench.refusing, bench.lines()], [["acme", "acme"], []]);
+    assertEquals([bench.refusing, bench.lines()], [["acme", null, "acme"], []]);
+  });
+
+  it("passes on what happens to endpoints and circuits, and says nothing of it itself", async () => {
+    const bench = new Bench();
+    const common = { kind: "notice", worker: 0, timeMs: 0, tenant: "acme", backend: "pool" } as const;
+    const endpoint = { ...common, endpoint: "a", address: "10.0.0.1:1" };
+    {
+      await using _ = await bench.open(await configWith("{ format: json }"));
+      bench.records.push(
+        { ...endpoint, notice: "ejected" },
+        { ...endpoint, notice: "ejection_ended" },
+        { ...common, notice: "circuit", circuit: "open" },
+      );
+    }
+    assertEquals(bench.upstream, ["ejected acme", "ejection_ended acme", "circuit acme"]);
+    assertEquals(bench.lines(), []);
   });
 });

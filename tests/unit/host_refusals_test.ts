@@ -32,13 +32,14 @@ class Bench {
     },
   });
 
-  #statsOf(tenant: string): TenantStats | null {
+  #statsOf(tenant: string | null): TenantStats | null {
     this.reads++;
     const { failure } = this;
     if (failure !== null) throw failure;
-    const refused = this.refused.get(tenant);
+    const refused = this.refused.get(tenant ?? "");
     if (refused === undefined) return null;
-    return tenantStats(tenant, { refused: new Map(refused), dryRefused: new Map(this.dry.get(tenant)) });
+    const counters = { refused: new Map(refused), dryRefused: new Map(this.dry.get(tenant ?? "")) };
+    return { ...tenantStats("", counters), tenant };
   }
 
   /** Counts refusals, as the data plane does, and says so. */
@@ -169,6 +170,18 @@ describe("Refusals", () => {
     bench.refuse("acme", "tenant_rate", 3);
     await bench.advance(FIRST_MS);
     assertEquals(bench.lines(), ["acme tenant_rate 5", "acme tenant_rate 3"]);
+  });
+
+  it("tells what is refused at shared listeners before a route was found, without a tenant", async () => {
+    const bench = new Bench();
+    bench.refused.set("", new Map<Reason, number>([["no_route", 3], ["bad_client_hello", 9], ["bad_proxy_header", 1]]));
+    bench.refusals.mark(null);
+    await bench.advance(FIRST_MS);
+    assertEquals(bench.lines(), ["null bad_proxy_header 1", "null no_route 3"]);
+    assertEquals(bench.log.lines.map(({ fields }) => fields), [
+      { reason: "bad_proxy_header", count: 1 },
+      { reason: "no_route", count: 3 },
+    ]);
   });
 
   it("lets a tenant go that is not there any more", async () => {

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { collectMetrics, type Family, METRICS } from "../../src/metrics/mod.ts";
-import { buckets, endpointStats, listenerStats, sources, tenantStats } from "./metrics_fixture.ts";
+import { backendStats, buckets, endpointStats, listenerStats, sharedStats, sources } from "./metrics_fixture.ts";
 
 /** `name{labels}` to value; a histogram's value is its buckets that are not empty, and its sum. */
 function valuesOf(families: readonly Family[]): Record<string, unknown> {
@@ -50,15 +50,23 @@ describe("collectMetrics", () => {
       "queue_length{tenant=globex}": 0,
       "retries_total{tenant=acme}": 3,
       "retries_total{tenant=globex}": 0,
-      "endpoint_up{tenant=acme,backend=pool,endpoint=a}": 1,
+      "circuit_state{tenant=acme,backend=pool}": 2,
+      "circuit_state{tenant=globex,backend=pool}": 1,
+      "endpoint_up{tenant=acme,backend=pool,endpoint=a}": 0,
       "endpoint_up{tenant=acme,backend=pool,endpoint=b}": 0,
       "endpoint_up{tenant=globex,backend=pool,endpoint=a}": 1,
+      "endpoint_ejected{tenant=acme,backend=pool,endpoint=a}": 1,
+      "endpoint_ejected{tenant=acme,backend=pool,endpoint=b}": 0,
+      "endpoint_ejected{tenant=globex,backend=pool,endpoint=a}": 0,
       "endpoint_sessions_active{tenant=acme,backend=pool,endpoint=a}": 2,
       "endpoint_sessions_active{tenant=acme,backend=pool,endpoint=b}": 0,
       "endpoint_sessions_active{tenant=globex,backend=pool,endpoint=a}": 1,
       "endpoint_connect_failures_total{tenant=acme,backend=pool,endpoint=a}": 1,
       "endpoint_connect_failures_total{tenant=acme,backend=pool,endpoint=b}": 0,
       "endpoint_connect_failures_total{tenant=globex,backend=pool,endpoint=a}": 7,
+      "preconnect_idle{tenant=acme,backend=pool,endpoint=a}": 3,
+      "preconnect_idle{tenant=acme,backend=pool,endpoint=b}": 0,
+      "preconnect_idle{tenant=globex,backend=pool,endpoint=a}": 0,
       "config_generation{}": 12,
       "config_last_reload_successful{}": 1,
       "config_last_reload_timestamp_seconds{}": 1_700_000_000.5,
@@ -79,7 +87,7 @@ describe("collectMetrics", () => {
       const families = collectMetrics(sources({ perTenant }), { tenant: "globex" });
       const keys = Object.keys(valuesOf(families));
       assertEquals(keys.filter((key) => !key.includes("tenant=globex")), []);
-      assertEquals(keys.length, 15);
+      assertEquals(keys.length, 18);
     }
     assertEquals(collectMetrics(sources(), { tenant: "nobody" }), []);
     assertEquals(collectMetrics(sources(), { tenant: "glob" }), []);
@@ -109,11 +117,35 @@ describe("collectMetrics", () => {
       "throttled_seconds_total{direction=down}": 0.50025,
       "queue_length{}": 1,
       "connect_duration_seconds{}": [{ 0: 1, 2: 4 }, 0.002],
-      "endpoint_up{}": 2,
+      "endpoint_up{}": 1,
+      "endpoint_ejected{}": 1,
+      "preconnect_idle{}": 3,
       "endpoint_connect_failures_total{}": 8,
       "worker_sessions_active{worker=0}": 2,
     };
     for (const [key, value] of Object.entries(expected)) assertEquals(values[key], value, key);
+    assertEquals(values["circuit_state{}"], undefined, "states are no amounts");
+  });
+
+  it("has what had no route yet under an empty tenant, and gives it to no tenant", () => {
+    const { tenants, listeners } = sources();
+    const given = sources({
+      tenants: [
+        sharedStats({ sessionsActive: 4, refused: new Map([["no_route", 2]]), closed: new Map([["PR", 2]]) }),
+        ...tenants,
+      ],
+      listeners: [{ ...listenerStats("", "edge", 7), tenant: null }, ...listeners],
+    });
+    const values = valuesOf(collectMetrics(given));
+    const own = Object.entries(values).filter(([key]) => /[{,]tenant=(,|\})/.test(key));
+    assertEquals(own, [
+      ["sessions_total{tenant=,listener=edge}", 7],
+      ["sessions_active{tenant=}", 4],
+      ["sessions_refused_total{tenant=,reason=no_route}", 2],
+      ["sessions_closed_total{tenant=,code=PR}", 2],
+    ]);
+    assertEquals(valuesOf(collectMetrics({ ...given, perTenant: false }))["sessions_total{}"], 20);
+    assertEquals(collectMetrics(given, { tenant: "" }), []);
   });
 
   it("has an endpoint up when one of its addresses is, and its state is ready", () => {
@@ -124,6 +156,9 @@ describe("collectMetrics", () => {
       [1, { health: "down" }, { health: "up" }],
       [1, { health: "up" }, { health: "down" }],
       [0, { health: "down" }, { health: "down" }],
+      [0, { health: "up", ejected: true }],
+      [1, { health: "up", ejected: true }, { health: "unknown" }],
+      [0, { health: "up", ejected: true }, { health: "down" }],
       [0, { health: "up", state: "drain" }],
       [0, { health: "up", state: "maintenance" }],
     ];
@@ -140,8 +175,9 @@ describe("collectMetrics", () => {
 
   it("has nothing of a tenant that has no name any more, and leaves out what has no value", () => {
     const families = collectMetrics(sources({
-      tenants: [{ ...tenantStats("gone", { sessionsActive: 5 }), tenant: null }],
+      tenants: [],
       listeners: [{ ...listenerStats("gone", "pg", 1), listener: null }],
+      backends: [{ ...backendStats("gone", "pool"), tenant: null }],
       endpoints: [{ ...endpointStats("gone", "pool", "a"), tenant: null }],
     }));
     assertEquals(families.filter(({ labels }) => labels.includes("tenant")), []);

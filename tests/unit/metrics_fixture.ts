@@ -1,6 +1,6 @@
 /** Counters for the tests of metrics: small, whole, with one thing changed. */
-import type { TenantStats, WorkerStats } from "../../src/ffi/mod.ts";
-import type { EndpointSource, MetricSources } from "../../src/metrics/mod.ts";
+import type { BackendStats, EndpointStats, TenantStats, WorkerStats } from "../../src/ffi/mod.ts";
+import type { MetricSources } from "../../src/metrics/mod.ts";
 
 /** Twenty buckets, all empty but those given. */
 export function buckets(counts: Readonly<Record<number, number>> = {}): number[] {
@@ -41,18 +41,40 @@ export function endpointStats(
   tenant: string,
   backend: string,
   endpoint: string,
-  parts: Partial<EndpointSource> = {},
-): EndpointSource {
+  parts: Partial<EndpointStats> = {},
+): EndpointStats {
   return {
     tenant,
     backend,
     endpoint,
+    address: null,
     state: "ready",
     sessionsActive: 0,
     sessionsTotal: 0,
     connectFailures: 0,
+    preconnectIdle: 0,
+    health: "unknown",
+    ejected: false,
     ...parts,
   };
+}
+
+export function backendStats(tenant: string, backend: string, parts: Partial<BackendStats> = {}): BackendStats {
+  return {
+    tenant,
+    backend,
+    circuit: "closed",
+    connectsTotal: 0,
+    connectFailures: 0,
+    connectUsSum: 0,
+    connectBuckets: buckets(),
+    ...parts,
+  };
+}
+
+/** Counters of shared listeners. */
+export function sharedStats(parts: Partial<TenantStats> = {}): TenantStats {
+  return { ...tenantStats("", parts), tenant: null };
 }
 
 export function workerStats(parts: Partial<WorkerStats> = {}): WorkerStats {
@@ -104,8 +126,24 @@ export function sources(parts: Partial<MetricSources> = {}): MetricSources {
       }),
     ],
     listeners: [listenerStats("acme", "pg", 6), listenerStats("acme", "web", 3), listenerStats("globex", "pg", 4)],
+    backends: [
+      backendStats("acme", "pool", {
+        circuit: "half_open",
+        connectsTotal: 5,
+        connectFailures: 1,
+        connectUsSum: 1_500,
+        connectBuckets: buckets({ 0: 1, 2: 3 }),
+      }),
+      backendStats("globex", "pool", { circuit: "open" }),
+    ],
     endpoints: [
-      endpointStats("acme", "pool", "a", { sessionsActive: 2, sessionsTotal: 5, connectFailures: 1 }),
+      endpointStats("acme", "pool", "a", {
+        sessionsActive: 2,
+        sessionsTotal: 5,
+        connectFailures: 1,
+        preconnectIdle: 3,
+        ejected: true,
+      }),
       endpointStats("acme", "pool", "b", { state: "drain" }),
       endpointStats("globex", "pool", "a", { sessionsActive: 1, connectFailures: 7 }),
     ],

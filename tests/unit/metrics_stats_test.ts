@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { addBuckets, countOf, quantileOf } from "../../src/metrics/histogram.ts";
 import { statsView } from "../../src/metrics/mod.ts";
-import { sources } from "./metrics_fixture.ts";
+import { listenerStats, sharedStats, sources } from "./metrics_fixture.ts";
 
 const AT_MS = Date.parse("2026-01-31T12:00:00.000Z");
 
@@ -27,6 +27,13 @@ describe("statsView", () => {
       connect: { count: 4, mean_ms: 0.375, p50_ms: 0.333, p99_ms: 0.497 },
       session: { count: 6, mean_ms: 416.667, p50_ms: 800, p99_ms: 3_600_000 },
       listeners: [{ id: "pg", sessions: 6 }, { id: "web", sessions: 3 }],
+      backends: [{
+        id: "pool",
+        circuit: "half_open",
+        connects: 5,
+        connect_failures: 1,
+        connect: { count: 4, mean_ms: 0.375, p50_ms: 0.333, p99_ms: 0.497 },
+      }],
       endpoints: [
         {
           backend: "pool",
@@ -34,8 +41,10 @@ describe("statsView", () => {
           state: "ready",
           health: "unknown",
           sessions: 2,
+          ejected: true,
           sessions_total: 5,
           connect_failures: 1,
+          preconnect_idle: 3,
         },
         {
           backend: "pool",
@@ -43,8 +52,10 @@ describe("statsView", () => {
           state: "drain",
           health: "unknown",
           sessions: 0,
+          ejected: false,
           sessions_total: 0,
           connect_failures: 0,
+          preconnect_idle: 0,
         },
       ],
     });
@@ -67,6 +78,27 @@ describe("statsView", () => {
       access_log_dropped: 8,
       workers: [{ sessions_active: 2, loop_lag_ms: 1.5 }, { sessions_active: 1, loop_lag_ms: 0 }],
     });
+  });
+
+  it("tells what shared listeners have seen beside the tenants, to who sees all", () => {
+    assertEquals(statsView(sources(), AT_MS).shared, null);
+    const edge = { ...listenerStats("", "edge", 7), tenant: null };
+    const own = sharedStats({
+      sessionsActive: 1,
+      refused: new Map([["no_route", 2]]),
+      closed: new Map([["PR", 2], ["cR", 1]]),
+    });
+    const { tenants, listeners } = sources();
+    const given = sources({ tenants: [own, ...tenants], listeners: [edge, ...listeners] });
+    const { shared, tenants: told } = statsView(given, AT_MS);
+    assertEquals(shared, {
+      active: 1,
+      refused: { no_route: 2 },
+      closed: { PR: 2, cR: 1 },
+      listeners: [{ id: "edge", sessions: 7 }],
+    });
+    assertEquals(told.map(({ tenant }) => tenant), ["acme", "globex"]);
+    assertEquals(statsView(given, AT_MS, "acme").shared, null);
   });
 
   it("is plain JSON", () => {

@@ -76,6 +76,7 @@ export class VerbsBench {
       events,
       metrics: () => "",
       stats: () => ({}),
+      canaryOf: (tenant, backend) => bench.canaryOf(tenant, backend),
       version: "1.2.3",
       isReady: () => true,
       uptimeMs: () => 5_500,

@@ -16,9 +16,9 @@ export function statsCommand(deps: CtlDeps): Command {
   return ctlCommand(deps, {
     name: "ctl stats",
     summary: "show counters, of a tenant or of all",
-    description: "Shows what has been counted since the process started. With --tenant, also its endpoints, why\n" +
-      "sessions were refused (and which of them a dry run let pass), and how long they were held back by a\n" +
-      "bandwidth limit. --json has more.",
+    description: "Shows what has been counted since the process started. With --tenant, also its backends and\n" +
+      "endpoints, why sessions were refused (and which of them a dry run let pass), and how long they were held\n" +
+      "back by a bandwidth limit. --json has more.",
     flags: [{ name: "tenant", value: "ID", summary: "only of this tenant" }],
     check: (args) => void idFlag(args, "tenant"),
     work: async (ctl) => {
@@ -32,6 +32,8 @@ export function statsCommand(deps: CtlDeps): Command {
       const tenants = itemsOf(stats["tenants"]);
       writeTable(ctl, TENANT_COLUMNS, tenants.map(tenantRow), "no tenants");
       if (tenant !== undefined) tenants.forEach((each) => writeDetails(ctl, each));
+      const shared = asItem(stats["shared"]);
+      if (Object.keys(shared).length > 0) writeShared(ctl, shared);
       const process = asItem(stats["process"]);
       if (Object.keys(process).length > 0) {
         ctl.io.out("\n");
@@ -55,13 +57,24 @@ const TENANT_COLUMNS: readonly Column[] = [
   { title: "P99", align: "right" },
 ];
 
+const BACKEND_COLUMNS: readonly Column[] = [
+  { title: "BACKEND" },
+  { title: "CIRCUIT" },
+  { title: "CONNECTS", align: "right" },
+  { title: "FAILED", align: "right" },
+  { title: "P50", align: "right" },
+  { title: "P99", align: "right" },
+];
+
 const ENDPOINT_COLUMNS: readonly Column[] = [
   { title: "BACKEND" },
   { title: "ENDPOINT" },
   { title: "HEALTH" },
+  { title: "EJECTED" },
   { title: "STATE" },
   { title: "ACTIVE", align: "right" },
   { title: "TOTAL", align: "right" },
+  { title: "AHEAD", align: "right" },
   { title: "CONNECT FAILURES", align: "right" },
 ];
 
@@ -103,12 +116,47 @@ function writeDetails(ctl: Ctl, tenant: Item): void {
     writeTable(ctl, [{ title: "HELD BACK" }, { title: "TIME", align: "right" }], held, "");
   }
   ctl.io.out("\n");
-  const rows = itemsOf(tenant["endpoints"]).map((endpoint) =>
-    ["backend", "id", "health", "state", "sessions", "sessions_total", "connect_failures"].map((key) =>
-      text(endpoint[key])
-    )
-  );
-  writeTable(ctl, ENDPOINT_COLUMNS, rows, "no endpoints");
+  writeTable(ctl, BACKEND_COLUMNS, itemsOf(tenant["backends"]).map(backendRow), "no backends");
+  ctl.io.out("\n");
+  writeTable(ctl, ENDPOINT_COLUMNS, itemsOf(tenant["endpoints"]).map(endpointRow), "no endpoints");
+}
+
+function backendRow(backend: Item): readonly Cell[] {
+  const circuit = text(backend["circuit"]);
+  const connect = asItem(backend["connect"]);
+  return [
+    text(backend["id"]),
+    circuit === "closed" ? circuit : { text: circuit, tone: circuit === "open" ? "bad" : "warn" },
+    text(backend["connects"]),
+    text(backend["connect_failures"]),
+    milliseconds(connect["p50_ms"]),
+    milliseconds(connect["p99_ms"]),
+  ];
+}
+
+function endpointRow(endpoint: Item): readonly Cell[] {
+  return [
+    text(endpoint["backend"]),
+    text(endpoint["id"]),
+    text(endpoint["health"]),
+    endpoint["ejected"] === true ? { text: "yes", tone: "bad" } : "no",
+    text(endpoint["state"]),
+    text(endpoint["sessions"]),
+    text(endpoint["sessions_total"]),
+    text(endpoint["preconnect_idle"]),
+    text(endpoint["connect_failures"]),
+  ];
+}
+
+/** What shared listeners have seen: sessions that found their route are counted with it, the others are not a tenant's. */
+function writeShared(ctl: Ctl, shared: Item): void {
+  ctl.io.out("\n");
+  const listeners = itemsOf(shared["listeners"]).map(({ id, sessions }) => [text(id), text(sessions)]);
+  writeTable(ctl, [{ title: "SHARED LISTENER" }, { title: "SESSIONS", align: "right" }], listeners, "");
+  const refused = Object.entries(asItem(shared["refused"])).map(([reason, count]) => [reason, text(count)]);
+  if (refused.length === 0) return;
+  ctl.io.out("\n");
+  writeTable(ctl, [{ title: "REFUSED WITHOUT A ROUTE BY" }, { title: "SESSIONS", align: "right" }], refused, "");
 }
 
 function processRows(process: Item): readonly (readonly string[])[] {

@@ -5,7 +5,7 @@
  */
 import { pathOf } from "../../ctl/client.ts";
 import { formatBytes, formatShare } from "../../ctl/format.ts";
-import { asItem, itemsOf, numberOf, text } from "../../ctl/lists.ts";
+import { asItem, type Item, itemsOf, numberOf, text } from "../../ctl/lists.ts";
 import { type Cell, type Column, tonedLines } from "../../ctl/tables.ts";
 import type { Command } from "../command.ts";
 import { ctlCommand, type CtlDeps } from "./context.ts";
@@ -95,17 +95,50 @@ function limitRow(name: string, value: unknown): readonly Cell[] {
 
 function endpointRows(backends: unknown): readonly (readonly Cell[])[] {
   return itemsOf(backends).flatMap((backend) =>
-    itemsOf(backend["endpoints"]).map((endpoint): readonly Cell[] => [
-      text(backend["id"]),
-      marked(text(backend["circuit"]), { open: "bad", half_open: "warn" }),
-      text(endpoint["id"]),
-      text(endpoint["address"]),
-      marked(text(endpoint["health"]), { up: "good", down: "bad" }),
-      marked(text(endpoint["state"]), { drain: "warn", maintenance: "warn" }),
-      text(endpoint["sessions"]),
-      endpoint["ejected"] === true ? { text: "yes", tone: "bad" } : "no",
+    itemsOf(backend["endpoints"]).flatMap((endpoint): (readonly Cell[])[] => [
+      [
+        text(backend["id"]),
+        marked(text(backend["circuit"]), { open: "bad", half_open: "warn" }),
+        text(endpoint["id"]),
+        text(endpoint["address"]),
+        healthCell(endpoint),
+        marked(text(endpoint["state"]), { drain: "warn", maintenance: "warn" }),
+        text(endpoint["sessions"]),
+        ejectedCell(endpoint),
+      ],
+      ...addressRows(endpoint),
     ])
   );
+}
+
+/** What a name stands for, a row each. An address stands for itself. */
+function addressRows(endpoint: Item): (readonly Cell[])[] {
+  const addresses = itemsOf(endpoint["addresses"]);
+  const rows = addresses.length === 1 && addresses[0]?.["address"] === endpoint["address"]
+    ? []
+    : addresses.map((one): readonly Cell[] => [
+      "",
+      "",
+      "",
+      `  ${text(one["address"])}`,
+      healthCell(one),
+      "",
+      text(one["sessions"]),
+      ejectedCell(one),
+    ]);
+  const error = endpoint["name_error"];
+  if (typeof error === "string") {
+    rows.push(["", "", "", { text: `  ${error}`, tone: "warn" }, "", "", "", ""]);
+  }
+  return rows;
+}
+
+function healthCell(item: Item): Cell {
+  return marked(text(item["health"]), { up: "good", down: "bad" });
+}
+
+function ejectedCell(item: Item): Cell {
+  return item["ejected"] === true ? { text: "yes", tone: "bad" } : "no";
 }
 
 function marked(word: string, tones: Readonly<Record<string, "good" | "bad" | "warn">>): Cell {
