@@ -47,14 +47,6 @@ e2e("start: an address that another program has, or that this machine has not, i
   }
 });
 
-e2e("start: a name that does not resolve is an error with its place", async (world) => {
-  const file = await fileOf(world, oneTenant(["no-such-name.invalid:80"]));
-  const { code, stderr } = await runProgram("serve", "--config", file);
-  assertEquals(code, 1);
-  assertStringIncludes(stderr, "no-such-name.invalid");
-  assertMatch(stderr, /sluice\.yaml:\d+:\d+/);
-});
-
 e2e("start: a file that cannot be read is an error", async (world) => {
   const dir = await world.tempDir();
   for (const path of [`${dir}/absent.yaml`, dir]) {

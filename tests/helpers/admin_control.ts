@@ -136,7 +136,9 @@ export class FakeControl implements AdminControl {
   tenantStatus(tenant: string): TenantStatusView | null {
     if (!this.tenants.has(tenant)) return null;
     const sessions = this.sessionList.filter((one) => one.tenant === tenant).length;
-    const endpoint = { id: "a", address: "127.0.0.1:9", health: "unknown", state: "ready", sessions, ejected: false };
+    const counted = { address: "127.0.0.1:9", health: "unknown", sessions, ejected: false } as const;
+    const addresses = [{ ...counted, since: null, error: null }];
+    const endpoint = { id: "a", ...counted, state: "ready", name_error: null, addresses } as const;
     return {
       sessions,
       limits: {
@@ -145,7 +147,7 @@ export class FakeControl implements AdminControl {
         "bandwidth.down": { limit: null, used: null, left: null, rate: null },
       },
       sources: [{ source: "203.0.113.7/32", sessions }],
-      backends: [{ id: "out", circuit: "closed", endpoints: [endpoint as never] }],
+      backends: [{ id: "out", circuit: "closed", endpoints: [endpoint] }],
       errors: [],
     };
   }

@@ -13,6 +13,32 @@ export interface EndpointConfig {
   readonly max_connections?: number;
   readonly tier?: number;
   readonly state?: "ready" | "drain" | "maintenance";
+  readonly srv?: boolean;
+}
+
+/** `health` of a backend as the file has it. */
+export interface HealthConfig {
+  readonly active?: {
+    readonly type: "tcp" | "expect" | "http" | "tls";
+    readonly interval?: string;
+    readonly timeout?: string;
+    readonly rise?: number;
+    readonly fall?: number;
+    readonly jitter?: string;
+    readonly send?: string;
+    readonly expect?: string;
+    readonly path?: string;
+    readonly host?: string;
+    readonly status?: number;
+    readonly verify?: boolean;
+  };
+  readonly passive?: {
+    readonly failures?: number;
+    readonly window?: string;
+    readonly eject_for?: string;
+    readonly max_ejected?: string;
+  };
+  readonly on_down?: "keep" | "close";
 }
 
 /** Ways to choose an endpoint. */
@@ -24,18 +50,69 @@ export type Balance =
   | "first"
   | "least_time";
 
-/** A backend as the file has it. */
-export interface BackendConfig {
-  readonly id: string;
+/** What a backend has beside its id, its endpoints and its parts. */
+export interface BackendSettings {
   readonly balance?: Balance;
-  readonly endpoints: readonly EndpointConfig[];
-  readonly retry?: { readonly attempts?: number };
+  readonly retry?: { readonly attempts?: number; readonly backoff?: string; readonly budget?: string };
+  readonly health?: HealthConfig;
+  readonly circuit_breaker?: {
+    readonly requests?: number;
+    readonly error_ratio?: string;
+    readonly window?: string;
+    readonly open_for?: string;
+    readonly probes?: number;
+  };
+  readonly slow_start?: string;
+  readonly panic_threshold?: string;
+  readonly preconnect?: { readonly min?: number; readonly max?: number; readonly idle?: string };
+  readonly send_proxy_protocol?: "off" | "v1" | "v2";
+  readonly source_address?: string;
+}
+
+/** A backend as the file has it. */
+export interface BackendConfig extends BackendSettings {
+  readonly id: string;
+  /** None where the backend is split. */
+  readonly endpoints?: readonly EndpointConfig[];
+  readonly split?: readonly { readonly backend: string; readonly weight: number }[];
+  readonly canary?: {
+    readonly steps: readonly number[];
+    readonly step_for?: string;
+    readonly abort_when?: { readonly error_ratio?: string; readonly connect_p99?: string };
+  };
+}
+
+/** `proxy_protocol` of a listener as the file has it. */
+export interface ProxyProtocolConfig {
+  readonly accept?: "off" | "required";
+  readonly trusted?: readonly string[];
+  readonly timeout?: string;
 }
 
 /** A listener as the file has it. */
 export interface ListenerConfig {
   readonly id: string;
   readonly address: string;
+  readonly backend: string;
+  readonly proxy_protocol?: ProxyProtocolConfig;
+}
+
+/** A shared listener as the file has it. */
+export interface SharedListenerConfig {
+  readonly id: string;
+  readonly address: string;
+  readonly detect?: "tls" | "none";
+  readonly proxy_protocol?: ProxyProtocolConfig;
+}
+
+/** A route as the file has it. */
+export interface RouteConfig {
+  readonly id: string;
+  readonly listener: string;
+  readonly sni?: readonly string[];
+  readonly alpn?: readonly string[];
+  readonly sources?: readonly string[];
+  readonly default?: boolean;
   readonly backend: string;
 }
 
@@ -102,7 +179,15 @@ export interface TenantConfig extends TenantSettings {
   readonly enabled?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly listeners: readonly ListenerConfig[];
+  readonly routes?: readonly RouteConfig[];
   readonly backends: readonly BackendConfig[];
+  readonly mirror?: { readonly backend: string; readonly share?: string };
+  readonly fault?: {
+    readonly delay?: string;
+    readonly delay_share?: string;
+    readonly reset_share?: string;
+    readonly refuse_share?: string;
+  };
 }
 
 /** A whole file. */
@@ -119,6 +204,7 @@ export interface Config {
   };
   readonly limits?: { readonly max_connections?: number };
   readonly defaults?: TenantSettings;
+  readonly listeners?: readonly SharedListenerConfig[];
   readonly tenants: readonly TenantConfig[];
 }
 
@@ -129,7 +215,10 @@ export interface OneTenantOptions extends TenantSettings {
   /** Address of the listener `in`; a port from the kernel on 127.0.0.1 without it. */
   readonly listen?: string;
   readonly balance?: Balance;
-  readonly retry?: { readonly attempts?: number };
+  readonly retry?: BackendSettings["retry"];
+  readonly health?: HealthConfig;
+  /** What else the backend has. */
+  readonly out?: BackendSettings;
 }
 
 /**
@@ -139,7 +228,7 @@ export function tenantWith(
   endpoints: readonly (string | EndpointConfig)[],
   options: OneTenantOptions = {},
 ): TenantConfig {
-  const { id = "acme", listen = "127.0.0.1:0", balance, retry, ...settings } = options;
+  const { id = "acme", listen = "127.0.0.1:0", balance, retry, health, out, ...settings } = options;
   return {
     id,
     ...settings,
@@ -148,6 +237,8 @@ export function tenantWith(
       id: "out",
       ...(balance && { balance }),
       ...(retry && { retry }),
+      ...(health && { health }),
+      ...out,
       endpoints: endpoints.map((endpoint, index) => {
         const name = String.fromCharCode(97 + index);
         return typeof endpoint === "string" ? { id: name, address: endpoint } : { id: name, ...endpoint };

@@ -18,6 +18,8 @@ export interface SluiceOptions {
   readonly nofile?: number;
   /** Take the configuration's own `log` as it is; the access log is then not read. */
   readonly ownLog?: boolean;
+  /** Its environment beyond what every `serve` of a test has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** How the process ended. */
@@ -97,7 +99,7 @@ export class Sluice implements AsyncDisposable {
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...options.env },
     }).spawn();
     return new Sluice(child, dir, ownLog);
   }
