@@ -57,22 +57,36 @@ async function runTests(compiler: string, variant: Variant, words: readonly stri
   await archive(shared, library);
   const objects = await compileAll(chosen, options);
   const runner = await runnerOf(variant);
-  const sum: Sum = { passed: 0, failed: 0 };
-  for (const [index, path] of chosen.entries()) {
-    const object = objects[index];
-    if (object === undefined) continue;
-    const name = path.slice(TESTS.length + 1, -2);
+  const programs = chosen.map((path, index) => ({
+    name: path.slice(TESTS.length + 1, -2),
+    object: objects[index] ?? "",
+  }));
+  const run = async ({ name, object }: { name: string; object: string }): Promise<Sum> => {
     const program = temporaryName(`${BUILD_DIR}/${variant}/${name}`);
     await link([object, library], program, compiler, programFlags(variant));
     try {
-      const result = await runProgram(name, [...runner, `./${program}`]);
-      sum.passed += result.passed;
-      sum.failed += result.failed;
+      return await runProgram(name, [...runner, `./${program}`]);
     } finally {
       await Deno.remove(program);
     }
-  }
+  };
+  const sum = await sumOf(programs, run);
   await prune(variant, [...shared, ...objects]);
+  return sum;
+}
+
+/** Runs one program on each core at a time: they wait more than they work. */
+async function sumOf<T>(all: readonly T[], run: (one: T) => Promise<Sum>): Promise<Sum> {
+  const sum: Sum = { passed: 0, failed: 0 };
+  const left = all.values();
+  const runSome = async () => {
+    for (const one of left) {
+      const { passed, failed } = await run(one);
+      sum.passed += passed;
+      sum.failed += failed;
+    }
+  };
+  await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, runSome));
   return sum;
 }
 
@@ -94,7 +108,6 @@ async function runnerOf(variant: Variant): Promise<readonly string[]> {
 
 /** Runs one program. A program that ends without its sum, by a signal or a sanitizer, counts as one failure more. */
 async function runProgram(name: string, argv: readonly string[]): Promise<Sum> {
-  console.log(`== ${name}`);
   const [command = "", ...args] = argv;
   const { code, signal, stdout } = await new Deno.Command(command, {
     args,
@@ -103,8 +116,8 @@ async function runProgram(name: string, argv: readonly string[]): Promise<Sum> {
     stdout: "piped",
     stderr: "inherit",
   }).output();
-  await Deno.stdout.write(stdout);
   const text = new TextDecoder().decode(stdout);
+  console.log(`== ${name}\n${text.trimEnd()}`);
   const sum = /^(\d+) passed, (\d+) failed$/m.exec(text);
   if (sum === null || (code !== 0 && sum[2] === "0")) {
     console.log(`FAIL ${name}: ended with ${signal ?? `exit code ${code}`}`);

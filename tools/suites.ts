@@ -19,6 +19,8 @@ export interface Suite {
   readonly args: readonly string[];
   /** How tests are counted: by the last `N passed, N failed`, by a JUnit report, or as one by the exit code. */
   readonly count: "sum" | "junit" | "exit";
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const RUN = ["run", "--quiet", "--no-prompt"];
@@ -41,7 +43,8 @@ export const SUITES: readonly Suite[] = [
   { name: "tsan", args: [...RUN, "-P=tests", "tools/c_tests.ts", "--variant=tsan"], count: "sum" },
   { name: "unit", args: [...TEST, "-P=unit", "tests/unit"], count: "junit" },
   { name: "wall", args: [...TEST, "-P=abi", "tests/abi"], count: "junit" },
-  { name: "e2e", args: [...TEST, "-P=e2e", "tests/e2e"], count: "junit" },
+  // Its tests wait more than they work: some files side by side.
+  { name: "e2e", args: [...TEST, "--parallel", "-P=e2e", "tests/e2e"], count: "junit", env: { DENO_JOBS: "3" } },
 ];
 
 /** The sum of a suite that prints `N passed, N failed` last. */

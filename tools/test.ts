@@ -39,6 +39,7 @@ async function run(suite: Suite): Promise<Sum> {
   const deadline = AbortSignal.timeout(SUITE_DEADLINE_MS);
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
+    env: { ...suite.env },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
