@@ -63,11 +63,25 @@ const SPLICE_ALWAYS = `  option splice-request
   option splice-response
 `;
 
-function haproxy(name: string, about: string, tuning: string): Contestant {
+/** What a peer does before it forwards. */
+export interface PeerOptions {
+  /** Behind the address that it listens on. */
+  readonly bind?: string;
+  /** Further lines of the section that listens. */
+  readonly rules?: (job: Job) => string;
+  /** Further sections, and files that they or the rules name. */
+  readonly sections?: (job: Job) => string;
+  readonly files?: (job: Job) => Readonly<Record<string, string>>;
+}
+
+/** HAProxy; `tuning` goes to its defaults. */
+export function haproxy(name: string, about: string, tuning: string, options: PeerOptions = {}): Contestant {
+  const { bind = "", rules = () => "", sections = () => "", files = () => ({}) } = options;
   return {
     name,
     about,
     files: (job) => ({
+      ...files(job),
       "haproxy.cfg": `global
   nbthread 1
   maxconn ${job.sessions}
@@ -81,20 +95,23 @@ defaults
   timeout server-fin 30s
   backlog ${BACKLOG}
 ${tuning}listen bench
-  bind 127.0.0.1:${job.listen}
+  bind 127.0.0.1:${job.listen}${bind}
   maxconn ${job.sessions}
-  server a 127.0.0.1:${job.backend}
-`,
+${rules(job)}  server a 127.0.0.1:${job.backend}
+${sections(job)}`,
     }),
     command: (job) => ["haproxy", "-db", "-f", `${job.dir}/haproxy.cfg`],
   };
 }
 
-function nginx(name: string, bufferSize: string): Contestant {
+/** nginx with its stream module; where `rules` say where to go, nothing else does. */
+export function nginx(name: string, bufferSize: string, options: PeerOptions = {}): Contestant {
+  const { bind = "", rules = () => "    proxy_pass out;\n", sections = () => "", files = () => ({}) } = options;
   return {
     name,
     about: `stream, 1 worker, reuseport, proxy_buffer_size ${bufferSize}, proxy_half_close on`,
     files: (job) => ({
+      ...files(job),
       "nginx.conf": `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 worker_processes 1;
@@ -104,10 +121,9 @@ events { worker_connections ${2 * job.sessions}; }
 stream {
   access_log off;
   upstream out { server 127.0.0.1:${job.backend} max_fails=0; }
-  server {
-    listen 127.0.0.1:${job.listen} backlog=${BACKLOG} reuseport;
-    proxy_pass out;
-    proxy_connect_timeout 5s;
+${sections(job)}  server {
+    listen 127.0.0.1:${job.listen} backlog=${BACKLOG} reuseport${bind};
+${rules(job)}    proxy_connect_timeout 5s;
     proxy_timeout 10m;
     proxy_half_close on;
     proxy_buffer_size ${bufferSize};

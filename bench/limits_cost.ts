@@ -4,13 +4,13 @@
  * @module
  */
 import { SLUICE_COMMAND } from "./args.ts";
-import { type Contestant, PEERS, sluice } from "./contestants.ts";
+import { compare, rowOf, tableOf } from "./compare.ts";
+import { PEERS, sluice } from "./contestants.ts";
 import type { Plan } from "./limits_args.ts";
 import { bandwidth, limited } from "./limits_contestants.ts";
-import { type Bench, Stage } from "./measure.ts";
-import { type RowResult, runRounds } from "./rounds.ts";
-import { type Row, ROWS } from "./rows.ts";
-import { ratioTable, rowTable, type TableInput } from "./table.ts";
+import type { Bench } from "./measure.ts";
+import type { Row } from "./rows.ts";
+import { ratioTable, type TableInput } from "./table.ts";
 
 const HELD_BACK_PER_S = [50e6, 400e6];
 /** Short, so that little passes at once. */
@@ -49,6 +49,7 @@ function heldBackRow(bench: Bench, plan: Plan, perSecond: number): Promise<Table
     title: `bulk down, 4 streams, ${megabytes} MB/s`,
     perSecond,
   };
+  const unpaced: Row = { ...row, paced: false };
   const limits = bandwidth("down", perSecond, perSecond * BURST_SECONDS);
   const subject = limited("limited", 1, [{ id: "bench", limits }]);
   return compare(
@@ -56,52 +57,6 @@ function heldBackRow(bench: Bench, plan: Plan, perSecond: number): Promise<Table
     plan,
     row,
     [subject, UNLIMITED, ...OTHERS],
-    (contestant) => contestant === subject ? { ...row, paced: false } : row,
+    (contestant) => contestant === subject ? unpaced : row,
   );
-}
-
-async function compare(
-  bench: Bench,
-  plan: Plan,
-  row: Row,
-  contestants: readonly Contestant[],
-  rowFor: (contestant: Contestant) => Row,
-): Promise<TableInput> {
-  const result: RowResult = await runRounds(row.name, contestants, plan, () => {
-    const stages = new Map<Row["paced"], Stage>();
-    const stageOf = async (of: Row) => {
-      const stage = stages.get(of.paced) ?? await Stage.open(bench, of);
-      stages.set(of.paced, stage);
-      return stage;
-    };
-    return Promise.resolve({
-      measure: async (contestant: Contestant) => {
-        const sample = await (await stageOf(rowFor(contestant))).measure(contestant, plan.seconds);
-        console.error(`${row.name} ${contestant.name}: ${sample.cpuUs.toFixed(2)} µs/${row.unit.name}`);
-        return sample;
-      },
-      [Symbol.asyncDispose]: async () => {
-        for (const stage of stages.values()) await stage[Symbol.asyncDispose]();
-      },
-    });
-  });
-  const names = contestants.map(({ name }) => name);
-  return { row, result, names, subject: names[0] ?? "" };
-}
-
-function tableOf(input: TableInput): string[] {
-  const failures = Object.values(input.result.failures).map((message) => `FAILED: ${message}`);
-  const samples = Object.values(input.result.rounds).flat();
-  const foreign = Math.max(0, ...samples.map((sample) => sample.foreign));
-  return [
-    rowTable(input),
-    `${input.result.discarded} rounds discarded; others used up to ${(100 * foreign).toFixed(0)} % of the machine.`,
-    ...failures,
-  ];
-}
-
-function rowOf(name: string): Row {
-  const row = ROWS.find((known) => known.name === name);
-  if (row === undefined) throw new RangeError(`Cannot measure: the row must be known: current value is ${name}`);
-  return row;
 }

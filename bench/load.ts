@@ -4,9 +4,11 @@
  * @module
  */
 import { outputOf } from "./machine.ts";
+import type { Prefix } from "./rows.ts";
 
 const SOURCES = new URL("./load/", import.meta.url);
-const FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"];
+/** How the C programs of the benchmarks are compiled. */
+export const C_FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"];
 
 /** CPU time and context switches of a process and its descendants. */
 export interface Usage {
@@ -74,7 +76,7 @@ export async function buildLoad(dir: string): Promise<string> {
   for await (const entry of Deno.readDir(SOURCES)) {
     if (entry.name.endsWith(".c")) sources.push(new URL(entry.name, SOURCES).pathname);
   }
-  await outputOf("cc", ...FLAGS, "-o", program, ...sources.sort());
+  await outputOf("cc", ...C_FLAGS, "-o", program, ...sources.sort());
   return program;
 }
 
@@ -89,6 +91,11 @@ export async function runLoad<Report>(place: Place, program: string, args: reado
   return text.split("\n").map((line) => JSON.parse(line));
 }
 
+/** Arguments that name a prefix. */
+export function prefixArgs({ path, size }: Prefix): string[] {
+  return [`--prefix=${path}`, `--prefix-size=${size}`];
+}
+
 /** A running backend. */
 export class Backend implements AsyncDisposable {
   readonly pid: number;
@@ -101,9 +108,10 @@ export class Backend implements AsyncDisposable {
     this.#ports = ports;
   }
 
-  /** Starts a backend whose requests have `size` bytes. */
-  static async start(place: Place, program: string, size: number): Promise<Backend> {
-    const { command, args } = placed(place, [program, "backend", "--size", String(size)]);
+  /** Starts a backend whose requests have `size` bytes, behind a prefix where one arrives. */
+  static async start(place: Place, program: string, size: number, prefix?: Prefix): Promise<Backend> {
+    const first = prefix?.arrives === true ? prefixArgs(prefix) : [];
+    const { command, args } = placed(place, [program, "backend", "--size", String(size), ...first]);
     const child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
     const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";

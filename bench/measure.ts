@@ -4,7 +4,7 @@
  * @module
  */
 import type { Contestant } from "./contestants.ts";
-import { Backend, type BackendCount, type LoadReport, type Place, runLoad } from "./load.ts";
+import { Backend, type BackendCount, type LoadReport, type Place, prefixArgs, runLoad } from "./load.ts";
 import { ContestantError, Proxy } from "./proxy.ts";
 import type { Row } from "./rows.ts";
 
@@ -63,7 +63,7 @@ export class Stage implements AsyncDisposable {
 
   /** Starts the backend. */
   static async open(bench: Bench, row: Row): Promise<Stage> {
-    return new Stage(bench, row, await Backend.start(bench.loadPlace, bench.program, row.size));
+    return new Stage(bench, row, await Backend.start(bench.loadPlace, bench.program, row.size, row.prefix));
   }
 
   /**
@@ -116,6 +116,7 @@ export function loadArgs(row: Row, port: number, seconds: number, warmup: number
     `--warmup=${Math.round(row.perSecond * warmup)}`,
     `--concurrency=${row.concurrency}`,
   ];
+  if (row.prefix !== undefined) args.push(...prefixArgs(row.prefix));
   if (row.paced) args.push(`--rate=${row.perSecond}`);
   if (row.clientCloses) args.push("--client-closes");
   return args;

@@ -4,6 +4,15 @@
  * @module
  */
 
+/** What clients send on each connection before its first request. */
+export interface Prefix {
+  /** A file with one or more of the same size, in rising order; they are sent in turn. */
+  readonly path: string;
+  readonly size: number;
+  /** Whether it reaches the backend; false where the proxy takes it out. */
+  readonly arrives: boolean;
+}
+
 /** A kind of traffic. */
 export interface Row {
   readonly name: string;
@@ -20,6 +29,7 @@ export interface Row {
   readonly perSecond: number;
   /** False: the next operation starts when one is done, as fast as it goes. */
   readonly paced: boolean;
+  readonly prefix?: Prefix;
   /** What an operation is called, and how many of what the load generator counts make one. */
   readonly unit: { readonly name: "connection" | "request" | "GB"; readonly size: number };
 }

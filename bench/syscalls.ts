@@ -22,7 +22,7 @@ export type SyscallCounts = Readonly<Record<string, number>>;
 /** Counts what the contestant calls in the row. */
 export async function countSyscalls(bench: Bench, contestant: Contestant, row: Row): Promise<SyscallCounts> {
   const slow = { ...row, perSecond: Math.round(row.perSecond / SLOWDOWN), paced: true };
-  await using backend = await Backend.start(bench.loadPlace, bench.program, row.size);
+  await using backend = await Backend.start(bench.loadPlace, bench.program, row.size, row.prefix);
   await using proxy = await Proxy.start(contestant, bench.proxyPlace, bench.dir, backend.port(row.service));
   const summary = await Deno.makeTempFile({ dir: bench.dir, prefix: "strace-" });
   const pids = [proxy.pid, ...await childrenOf(proxy.pid)];

@@ -88,7 +88,8 @@ export function twinTable(inputs: readonly TableInput[], name: string): string {
   return table([`A/A check: ${name}, twice`, "ratio"], lines);
 }
 
-function formatRatio(estimate: Estimate | undefined): string {
+/** A ratio with its interval. */
+export function formatRatio(estimate: Estimate | undefined): string {
   if (estimate === undefined) return "–";
   return `${estimate.value.toFixed(3)} [${estimate.low.toFixed(3)}–${estimate.high.toFixed(3)}]`;
 }

@@ -32,6 +32,7 @@ struct service {
 struct backend {
     struct loop *loop;
     size_t request_size;
+    const struct prefixes *prefixes;
     struct backend_count count;
     struct bulk_backend bulk;
     struct hold_backend hold;
@@ -43,12 +44,25 @@ struct visitor {
     struct watcher watcher;
     struct backend *backend;
     bool closes_first;
+    size_t passed; /* of the prefix, which lands in request */
     size_t received;
     size_t sent; /* of the answer; answering begins when received == request_size */
     uint8_t request[];
 };
 
 enum progress { PROGRESS_WAITS, PROGRESS_GOES_ON, PROGRESS_ENDED };
+
+/* The prefix is in the request's place: there is room for the longer of both. */
+static enum progress receive_prefix(struct visitor *visitor)
+{
+    const struct prefixes *prefixes = visitor->backend->prefixes;
+    ssize_t got = recv(visitor->watcher.fd, visitor->request + visitor->passed, prefixes->size - visitor->passed, 0);
+    if (got < 0)
+        return errno == EINTR ? PROGRESS_GOES_ON : errno == EAGAIN ? PROGRESS_WAITS : PROGRESS_ENDED;
+    visitor->passed += (size_t)got;
+    bool wrong = visitor->passed == prefixes->size && !prefix_known(prefixes, visitor->request);
+    return got == 0 || wrong ? PROGRESS_ENDED : PROGRESS_GOES_ON;
+}
 
 static enum progress receive_request(struct visitor *visitor)
 {
@@ -82,6 +96,8 @@ static enum progress send_answer(struct visitor *visitor)
 static bool serve_visitor(struct visitor *visitor)
 {
     enum progress progress = PROGRESS_GOES_ON;
+    while (progress == PROGRESS_GOES_ON && visitor->passed < visitor->backend->prefixes->size)
+        progress = receive_prefix(visitor);
     while (progress == PROGRESS_GOES_ON) {
         bool complete = visitor->received == visitor->backend->request_size;
         progress = complete ? send_answer(visitor) : receive_request(visitor);
@@ -106,7 +122,8 @@ static void on_visitor_event(struct watcher *watcher, uint32_t events)
 static void on_accept_visitor(struct service *service, int fd)
 {
     struct backend *backend = service->backend;
-    struct visitor *visitor = allocate(1, sizeof(*visitor) + backend->request_size);
+    size_t room = backend->request_size > backend->prefixes->size ? backend->request_size : backend->prefixes->size;
+    struct visitor *visitor = allocate(1, sizeof(*visitor) + room);
     visitor->watcher = (struct watcher){.fd = fd, .on_event = on_visitor_event};
     visitor->backend = backend;
     visitor->closes_first = service->closes_first;
@@ -187,9 +204,10 @@ static void turn(struct backend *backend)
     loop_turn(backend->loop, bulk_due_ns < hold_due_ns ? bulk_due_ns : hold_due_ns);
 }
 
-void backend_run(struct loop *loop, size_t request_size)
+void backend_run(struct loop *loop, size_t request_size, const struct prefixes *prefixes)
 {
-    struct backend backend = {.loop = loop, .request_size = request_size, .hold.request_size = request_size};
+    struct backend backend = {
+        .loop = loop, .request_size = request_size, .prefixes = prefixes, .hold.request_size = request_size};
     struct service reply = {.on_accept = on_accept_visitor};
     struct service once = {.on_accept = on_accept_visitor, .closes_first = true};
     struct service bulk = {.on_accept = on_accept_carrier};

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "loop.h"
+#include "prefix.h"
 
 /* Prints the ports of its services as one line of JSON, then serves until its standard input ends:
  *   reply   answers each request of request_size bytes with the same bytes, until the client ends
@@ -15,7 +16,8 @@
  *   bulk    flow.h
  *   hold    backend_hold.h
  *   count   answers {"bytes_in","bytes_out","connections","most_held"} since the last time, and closes
- */
-void backend_run(struct loop *loop, size_t request_size);
+ * Where there are prefixes, clients of reply and once send one first: it is passed over, and not counted. Who sends
+ * anything else is cut off. */
+void backend_run(struct loop *loop, size_t request_size, const struct prefixes *prefixes);
 
 #endif

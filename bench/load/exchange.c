@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -37,6 +38,8 @@ struct connection {
     enum state state;
     uint64_t position; /* of the request in the pattern */
     uint64_t intended_ns;
+    const uint8_t *prefix;
+    size_t ahead; /* bytes of the prefix that are still to be sent, before the request */
     size_t sent;
     size_t received;
 };
@@ -49,6 +52,7 @@ struct exchange_client {
     struct connection *free_first; /* a queue: the connection that rested longest works next */
     struct connection **free_last;
     uint64_t serial;
+    uint64_t connects;
     uint64_t busy; /* connections that are not free */
 };
 
@@ -85,13 +89,26 @@ static void finish(struct connection *connection)
         make_free(connection);
 }
 
+/* Sends what is left of prefix and request, in one segment if it may. The result is that of send. */
+static ssize_t send_rest(struct connection *connection)
+{
+    const struct options *options = connection->client->options;
+    /* sendmsg does not write there. */
+    uint8_t *prefix = (uint8_t *)(uintptr_t)connection->prefix + options->prefixes.size - connection->ahead;
+    uint8_t *request = (uint8_t *)(uintptr_t)pattern_at(connection->position) + connection->sent;
+    struct iovec parts[] = {{prefix, connection->ahead}, {request, options->size - connection->sent}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (connection->ahead == 0)
+        return send(connection->watcher.fd, request, options->size - connection->sent, MSG_NOSIGNAL);
+    return sendmsg(connection->watcher.fd, &message, MSG_NOSIGNAL);
+}
+
 static void send_request(struct connection *connection)
 {
     struct tally *tally = connection->client->tally;
     size_t size = connection->client->options->size;
     while (connection->sent < size) {
-        ssize_t sent = send(connection->watcher.fd, pattern_at(connection->position) + connection->sent,
-                            size - connection->sent, MSG_NOSIGNAL);
+        ssize_t sent = send_rest(connection);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN)
@@ -100,8 +117,10 @@ static void send_request(struct connection *connection)
             fail_connection(connection, errno == ECONNREFUSED ? &tally->failed_connect : &tally->failed_io);
             return;
         }
-        connection->sent += (size_t)sent;
-        tally->bytes_up += (uint64_t)sent;
+        size_t of_prefix = (size_t)sent < connection->ahead ? (size_t)sent : connection->ahead;
+        connection->ahead -= of_prefix;
+        connection->sent += (size_t)sent - of_prefix;
+        tally->bytes_up += (uint64_t)sent - of_prefix;
     }
 }
 
@@ -172,7 +191,11 @@ static void on_event(struct watcher *watcher, uint32_t events)
 static bool connect_now(struct connection *connection)
 {
     struct exchange_client *client = connection->client;
+    const struct prefixes *prefixes = &client->options->prefixes;
     connection->watcher.fd = net_connect(client->options->port);
+    connection->ahead = prefixes->size;
+    if (prefixes->size > 0)
+        connection->prefix = prefix_at(prefixes, client->connects++);
     return connection->watcher.fd >= 0;
 }
 

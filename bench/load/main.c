@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     switch (options.mode) {
     case MODE_BACKEND:
-        backend_run(&loop, options.size);
+        backend_run(&loop, options.size, &options.prefixes);
         return 0;
     case MODE_IDLE:
         return idle_run(&loop, &options);

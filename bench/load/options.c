@@ -8,9 +8,9 @@
 #include "fail.h"
 
 static const char usage[] =
-    "usage: load backend --size BYTES\n"
+    "usage: load backend --size BYTES [--prefix FILE --prefix-size BYTES]\n"
     "       load short|rr --port N --size BYTES --count OPS [--warmup OPS] [--rate OPS_PER_S] [--concurrency N]\n"
-    "                     [--client-closes] [--storm] [--watch NAME=PID]...\n"
+    "                     [--client-closes] [--storm] [--prefix FILE --prefix-size BYTES] [--watch NAME=PID]...\n"
     "       load up|down  --port N --count BYTES [--warmup BYTES] [--rate BYTES_PER_S] [--concurrency N]\n"
     "                     [--watch NAME=PID]...\n"
     "       load idle     --port N --size BYTES --levels N,N,... [--watch NAME=PID]...\n"
@@ -36,6 +36,8 @@ static const struct option long_options[] = {
     {"silence", required_argument, NULL, 'q'},
     {"cpu", required_argument, NULL, 'C'},
     {"storm", no_argument, NULL, 'T'},
+    {"prefix", required_argument, NULL, 'P'},
+    {"prefix-size", required_argument, NULL, 'Z'},
     {NULL, 0, NULL, 0},
 };
 
@@ -114,6 +116,8 @@ void options_read(struct options *options, int argc, char **argv)
         exit(2);
     }
     *options = (struct options){.mode = read_mode(argv[1]), .size = 64, .concurrency = 1};
+    const char *prefix = NULL;
+    size_t prefix_size = 0;
     int letter;
     while ((letter = getopt_long(argc - 1, argv + 1, "", long_options, NULL)) != -1) {
         switch (letter) {
@@ -170,6 +174,12 @@ void options_read(struct options *options, int argc, char **argv)
         case 'T':
             options->storm = true;
             break;
+        case 'P':
+            prefix = optarg;
+            break;
+        case 'Z':
+            prefix_size = (size_t)read_number("--prefix-size", optarg, 1, PREFIX_MOST_BYTES);
+            break;
         case 'q':
             read_silence(options, optarg);
             break;
@@ -178,6 +188,8 @@ void options_read(struct options *options, int argc, char **argv)
             exit(2);
         }
     }
+    if (prefix != NULL)
+        prefixes_read(&options->prefixes, prefix, prefix_size);
     if (options->mode == MODE_BACKEND)
         return;
     if (options->port == 0)

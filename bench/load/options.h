@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "prefix.h"
+
 #define OPTIONS_MAX_WATCHED 4
 #define OPTIONS_MAX_LEVELS 8
 #define OPTIONS_MAX_PORTS 16
@@ -25,14 +27,15 @@ struct watched {
 
 struct options {
     enum mode mode;
-    uint16_t port;        /* where to connect: the first of ports */
-    size_t size;          /* bytes of a request and of its answer */
-    uint64_t count;       /* operations; bytes for up and down */
-    uint64_t warmup;      /* the same, before measuring */
-    double rate_per_s;    /* operations, or bytes for up and down, of all connections together; 0: closed loop */
-    uint32_t concurrency; /* connections at a time */
-    bool client_closes;   /* short: the client closes first */
-    bool storm;           /* short: connections may be refused, as many as there are */
+    uint16_t port;            /* where to connect: the first of ports */
+    size_t size;              /* bytes of a request and of its answer */
+    uint64_t count;           /* operations; bytes for up and down */
+    uint64_t warmup;          /* the same, before measuring */
+    double rate_per_s;        /* operations, or bytes for up and down, of all connections together; 0: closed loop */
+    uint32_t concurrency;     /* connections at a time */
+    bool client_closes;       /* short: the client closes first */
+    bool storm;               /* short: connections may be refused, as many as there are */
+    struct prefixes prefixes; /* short, rr: sent first; backend: what arrives first */
     size_t watched_count;
     struct watched watched[OPTIONS_MAX_WATCHED];
     size_t level_count;
