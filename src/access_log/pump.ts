@@ -18,7 +18,7 @@ export interface LogSource {
 /** What the pump needs. */
 export interface PumpDeps {
   readonly source: LogSource;
-  /** Called for what is not a session. */
+  /** Called for what is not a session, in the order in which it was. */
   onNotice(notice: NoticeRecord): void;
   /** Called when the source fails; the pump goes on. */
   onError(error: unknown): void;
@@ -84,14 +84,18 @@ export class LogPump implements AsyncDisposable {
   #write(records: readonly LogRecord[]): void {
     let text = "";
     let lines = 0;
+    const notices: NoticeRecord[] = [];
     for (const record of records) {
       if (record.kind === "notice") {
-        this.#deps.onNotice(record);
+        notices.push(record);
         continue;
       }
       text += formatAccess(record, this.#format);
       lines++;
     }
+    // Workers come one after the other, but what two of them tell of one thing has an order.
+    notices.sort((one, other) => one.timeMs - other.timeMs);
+    for (const notice of notices) this.#deps.onNotice(notice);
     if (lines > 0) this.#sink.push(text, lines);
   }
 

@@ -86,6 +86,7 @@ e2e(
     assertEquals(await live.readText(1), "d");
     for (let turn = 0; turn < 24; turn++) await visit(world, sluice);
     assertEquals((await ejectedOf(ops)).length, 2, "half of four");
+    await events.until("health", { ejected: true }, 2);
     assertEquals(events.like("health", { ejected: true }).length, 2);
 
     await ops.patch("acme", { backends: tenant(endpoints, { ...PASSIVE, max_ejected: "75%" }).backends });

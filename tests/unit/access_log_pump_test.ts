@@ -94,6 +94,15 @@ describe("LogPump", () => {
     assertEquals(bench.sink.lines, 2);
   });
 
+  it("hands on what several workers tell in the order in which it was", async () => {
+    const [first, second, third] = [1, 2, 3].map((timeMs) => ({ ...NOTICE, timeMs, worker: timeMs % 2 }));
+    const bench = new Bench([second!, session(), first!, third!]);
+    await using _ = bench.pump;
+    await bench.polls(1);
+    assertEquals(bench.notices, [first!, second!, third!]);
+    assertEquals(bench.sink.lines, 1);
+  });
+
   it("goes on after a poll that fails", async () => {
     const failure = new Error("no log");
     const bench = new Bench(failure, [session()]);
