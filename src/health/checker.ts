@@ -4,7 +4,8 @@
  *
  * Endpoints that ask for the same check, of one tenant or of many, share one _probe_; each counts its results by itself.
  * First checks are spread over time, later ones by jitter. At most so many checks are under way, and tenants take turns:
- * one with many dead endpoints delays its own checks only.
+ * one with many dead endpoints delays its own checks only. None is made before `begin`: one result settles the first
+ * health, and a process that is still busy with its start would take itself for endpoints that do not answer.
  *
  * @module
  */
@@ -57,6 +58,8 @@ export class HealthChecker implements AsyncDisposable {
   readonly #underWay = new Set<Promise<void>>();
   readonly #running: Promise<void>;
   #untold: HealthTransition[] = [];
+  /** Probes from before `begin`; null from then on. */
+  #held: Probe[] | null = [];
   #lastFirstMs = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
   #isStopped = false;
@@ -67,6 +70,16 @@ export class HealthChecker implements AsyncDisposable {
     const most = deps.mostInFlight ?? MOST_IN_FLIGHT;
     this.#queue = new FairQueue({ most, mostOfOne: Math.max(1, Math.floor(most * TENANTS_PART)) });
     this.#running = this.#run();
+  }
+
+  /** Lets checks be made from now on. */
+  begin(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const probe of held) {
+      if (probe.entries.size > 0) this.#schedule(probe);
+    }
+    this.#wake.abort();
   }
 
   /**
@@ -245,10 +258,16 @@ export class HealthChecker implements AsyncDisposable {
     const key = keyOf(spec);
     const known = this.#probes.get(key);
     if (known !== undefined) return known;
-    const probe = { key, spec, entries: new Set<Entry>(), dueMs: this.#firstMs(spec), abort: null, last: null };
+    const probe = { key, spec, entries: new Set<Entry>(), dueMs: Number.POSITIVE_INFINITY, abort: null, last: null };
     this.#probes.set(key, probe);
-    this.#due.push(probe);
+    if (this.#held === null) this.#schedule(probe);
+    else this.#held.push(probe);
     return probe;
+  }
+
+  #schedule(probe: Probe): void {
+    probe.dueMs = this.#firstMs(probe.spec);
+    this.#due.push(probe);
   }
 
   /** When a new probe is first due: soon, but not together with all the others that are new. */

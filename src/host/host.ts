@@ -220,6 +220,7 @@ async function serve(path: string, deps: HostDeps, hooks: HostHooks): Promise<vo
       `listeners=${countListeners(control.plan)} workers=${workers}\n`,
   );
   hooks.onReady?.({ control, workers, log });
+  checks.begin();
   await stopped;
 }
 

@@ -22,7 +22,7 @@ interface Bench extends AsyncDisposable {
   news(): string[];
 }
 
-function bench(options: { mostInFlight?: number; random?: () => number } = {}): Bench {
+function bench(options: { mostInFlight?: number; random?: () => number; isHeld?: boolean } = {}): Bench {
   const clock = new ManualClock();
   const starts: Bench["starts"][number][] = [];
   const told: HealthTransition[][] = [];
@@ -50,6 +50,7 @@ function bench(options: { mostInFlight?: number; random?: () => number } = {}): 
     onError: (error) => void errors.push(error),
     ...options.mostInFlight === undefined ? {} : { mostInFlight: options.mostInFlight },
   });
+  if (options.isHeld !== true) checker.begin();
   const news = () =>
     told.splice(0).flat().map(({ tenant, endpoint, health, detail }) => `${tenant}/${endpoint} ${health}: ${detail}`);
   return {
@@ -116,6 +117,19 @@ describe("health checker", () => {
     assertEquals(all.news(), ["acme/a up: it answers"]);
     assertEquals(checker.rowsOf("acme")[0]!.sinceMs, UNIX_MS + 7000);
     assertEquals(checker.rowsOf("acme")[0]!.error, null);
+  });
+
+  it("makes no check before it may begin, and then spreads those that have waited", async () => {
+    await using all = bench({ isHeld: true });
+    const { clock, checker, starts } = all;
+    checker.setTargets("acme", [target("acme", "a", 1), target("acme", "gone", 2)]);
+    checker.setTargets("acme", [target("acme", "a", 1), target("acme", "b", 3)]);
+    await clock.advance(5000);
+    assertEquals(starts, []);
+    checker.begin();
+    await clock.advance(10);
+    assertEquals(starts, [{ atMs: 5000, port: 1 }, { atMs: 5002, port: 3 }]);
+    assertEquals(all.news(), ["acme/a up: it answers", "acme/b up: it answers"]);
   });
 
   it("takes a check that hangs for bad after its timeout, and counts the interval from its start", async () => {
@@ -298,6 +312,7 @@ describe("health checker", () => {
       },
       onError: (error) => void errors.push(error),
     });
+    checker.begin();
     checker.setTargets("acme", [target("acme", "a", 1)]);
     await clock.advance(10);
     checker.setTargets("bolt", [target("bolt", "a", 1), target("bolt", "b", 1)]);
