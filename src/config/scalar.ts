@@ -55,8 +55,9 @@ export function scalar<T>(rule: ScalarRule<T>): Scalar<T> {
   });
 }
 
-/** "must be <rule>: current value is <v>". */
+/** "must be <rule>: current value is <v>", or that it is missing. */
 export function mustBe(rule: string, value: unknown): string {
+  if (value === undefined) return `must be ${rule}: it is missing`;
   return `must be ${rule}: current value is ${show(value)}`;
 }
 
@@ -142,13 +143,9 @@ export function isId(value: string): boolean {
   return ID_PATTERN.test(value);
 }
 
-/** An id. */
-export function id(): Scalar<string> {
-  return text(
-    ID_PATTERN,
-    "an id: lower-case letters, digits and -, 63 at the most, not starting with -",
-    "choose a name such as web or db-1",
-  );
+/** An id; `remedy` for one that names something else. */
+export function id(remedy = "choose a name such as web or db-1"): Scalar<string> {
+  return text(ID_PATTERN, "an id: lower-case letters, digits and -, 63 at the most, not starting with -", remedy);
 }
 
 /** A path of a file, never empty. */

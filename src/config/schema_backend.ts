@@ -26,7 +26,9 @@ const endpoint = z.strictObject({
   max_connections: integer(0, MOST_CONNECTIONS).optional().describe("Sessions at once; left out: unlimited."),
   state: choice("ready", "drain", "maintenance").prefault("ready")
     .describe("What an operator has decided: drain and maintenance get no new sessions; live ones go on."),
-  tier: integer(0, 15).prefault(0).describe("Used when every lower tier has no endpoint left."),
+  tier: integer(0, 15).prefault(0).describe(
+    "Used when no lower tier has an endpoint left that takes part; a full one still does.",
+  ),
   srv: boolean().prefault(false).describe("The address is the name of a SRV record."),
 });
 
@@ -101,7 +103,7 @@ const preconnect = z.strictObject({
 });
 
 const splitPart = z.strictObject({
-  backend: id().describe("A backend of the same tenant."),
+  backend: id("name a backend of this tenant").describe("A backend of the same tenant."),
   weight: integer(0, 65535).describe("Share of new sources beside the other parts."),
 });
 

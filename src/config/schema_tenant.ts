@@ -86,19 +86,19 @@ export const proxyProtocolSchema = z.strictObject({
 const listener = z.strictObject({
   id: id().describe("Name of the listener, one of its kind within the tenant."),
   address: listenAddress().describe("Where to listen: address:port, a range of ports, or unix:/path."),
-  backend: id().describe("A backend of the same tenant."),
+  backend: id("name a backend of this tenant").describe("A backend of the same tenant."),
   proxy_protocol: proxyProtocolSchema.optional().describe("PROXY header of incoming connections."),
 });
 
 const route = z.strictObject({
   id: id().describe("Name of the route, one of its kind within the tenant."),
-  listener: id().describe("A shared listener."),
+  listener: id("name a shared listener, one of `listeners` of the main file").describe("A shared listener."),
   sni: z.array(serverName()).optional().describe("Server names, exact or with * as the first label."),
   alpn: z.array(text(/^[\x21-\x7e]{1,255}$/, "the name of a protocol such as h2", "write the ALPN name")).optional()
     .describe("Protocols, one of which the client must offer."),
   sources: z.array(addressRange()).optional().describe("Client addresses."),
   default: boolean().prefault(false).describe("Takes what no other route of the listener takes."),
-  backend: id().describe("A backend of the same tenant."),
+  backend: id("name a backend of this tenant").describe("A backend of the same tenant."),
 });
 
 const access = z.strictObject({
@@ -107,7 +107,9 @@ const access = z.strictObject({
 });
 
 const mirror = z.strictObject({
-  backend: id().describe("Gets a copy of the clients' bytes; its answers are discarded."),
+  backend: id("name a backend of this tenant").describe(
+    "Gets a copy of the clients' bytes; its answers are discarded.",
+  ),
   share: percent().prefault("100%").describe("Share of the sessions that are copied."),
 });
 

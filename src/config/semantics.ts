@@ -74,38 +74,66 @@ function checkFileName({ unit, placeOf }: TenantOutline): Problem[] {
 function checkReferences(tenant: TenantOutline, outline: Outline): Problem[] {
   const backends = idsOf(tenant.backends);
   const shared = idsOf(outline.listeners);
-  const toBackend = (item: Item, path: Path) =>
-    checkReference(item.placeOf(path), textAt(item.raw, path), "a backend of this tenant", backends);
+  // What is offered instead must be fit for the place: parts and mirrors need endpoints.
+  const withEndpoints = idsOf(tenant.backends.filter(({ raw }) => !isMapValue(raw) || raw["split"] === undefined));
+  const toBackend = (item: Item, path: Path, offered: readonly string[] = backends) =>
+    checkReference(item.placeOf(path), textAt(item.raw, path), "a backend of this tenant", {
+      known: backends,
+      offered,
+    });
   return [
     ...tenant.listeners.flatMap((listener) => toBackend(listener, ["backend"])),
     ...tenant.routes.flatMap((route) => [
       ...toBackend(route, ["backend"]),
-      ...checkReference(route.placeOf(["listener"]), textAt(route.raw, ["listener"]), "a shared listener", shared)
-        .map((problem) => ({ ...problem, remedyToTenant: "use one that the tenant's grants name" })),
+      ...checkReference(route.placeOf(["listener"]), textAt(route.raw, ["listener"]), "a shared listener", {
+        known: shared,
+        own: idsOf(tenant.listeners),
+      }).map((problem) => ({ ...problem, remedyToTenant: "use one that the tenant's grants name" })),
     ]),
     ...tenant.backends.flatMap((backend) =>
-      entriesOf(backend.raw, "split").flatMap((_, index) => toBackend(backend, ["split", index, "backend"]))
+      entriesOf(backend.raw, "split").flatMap((_, index) =>
+        toBackend(backend, ["split", index, "backend"], withEndpoints)
+      )
     ),
-    ...toBackend(tenant, ["mirror", "backend"]),
+    ...toBackend(tenant, ["mirror", "backend"], withEndpoints),
   ];
 }
 
-function checkReference(place: Place, id: string | undefined, rule: string, known: readonly string[]): Problem[] {
+/** What a reference may name. */
+interface Referable {
+  readonly known: readonly string[];
+  /** Of them, what the remedy names; left out: all. */
+  readonly offered?: readonly string[];
+  /** The tenant's own listeners, which somebody may have meant. */
+  readonly own?: readonly string[];
+}
+
+function checkReference(place: Place, id: string | undefined, rule: string, ids: Referable): Problem[] {
+  const { known, offered = known, own = [] } = ids;
   if (id === undefined || known.includes(id)) return [];
-  const nearest = suggest(id, known);
-  const remedy = nearest !== undefined
-    ? `did you mean ${nearest}?`
-    : known.length === 0
-    ? "declare it, or remove what names it"
-    : `use one of ${known.slice(0, 10).join(", ")}${known.length > 10 ? ", …" : ""}`;
-  return [problemAt(place, mustBe(rule, id), remedy)];
+  return [problemAt(place, mustBe(rule, id), referenceRemedy(id, offered, own.includes(id)))];
+}
+
+function referenceRemedy(id: string, offered: readonly string[], isOwn: boolean): string {
+  const some = `${offered.slice(0, 10).join(", ")}${offered.length > 10 ? ", …" : ""}`;
+  if (isOwn) {
+    const remove = `remove the route: ${id} is the tenant's own, and its backend gets all its sessions`;
+    return offered.length === 0 ? remove : `${remove}; or use one of ${some}`;
+  }
+  const nearest = suggest(id, offered);
+  if (nearest !== undefined) return `did you mean ${nearest}?`;
+  return offered.length === 0 ? "declare it, or remove what names it" : `use one of ${some}`;
 }
 
 function checkProxyProtocol(listener: Item): Problem[] {
   const settings = isMapValue(listener.raw) ? listener.raw["proxy_protocol"] : undefined;
-  if (!isMapValue(settings) || settings["accept"] !== "required" || entriesOf(settings, "trusted").length > 0) {
-    return [];
+  if (!isMapValue(settings)) return [];
+  // Somebody who names the trusted means to require it; "off" by default would take any header for the client's bytes.
+  if (settings["accept"] === undefined && entriesOf(settings, "trusted").length > 0) {
+    const message = "must be off or required where trusted is set: it is missing";
+    return [problemAt(listener.placeOf(["proxy_protocol", "accept"]), message, "add accept: required")];
   }
+  if (settings["accept"] !== "required" || entriesOf(settings, "trusted").length > 0) return [];
   const message = "must name who may send a PROXY header";
   return [problemAt(listener.placeOf(["proxy_protocol", "trusted"]), message, "add trusted: [10.0.0.0/8]")];
 }
@@ -120,7 +148,7 @@ function checkTokens(outline: Outline): Problem[] {
       return [problemAt(place, "must not be set: only role tenant has one", "remove it, or use role: tenant", "key")];
     }
     if (tenant === undefined) return [problemAt(place, "must name the tenant of the token", "add tenant: NAME")];
-    return checkReference(place, tenant, "a tenant", idsOf(outline.tenants));
+    return checkReference(place, tenant, "a tenant", { known: idsOf(outline.tenants) });
   });
 }
 

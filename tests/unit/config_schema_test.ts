@@ -157,6 +157,23 @@ const CASES: readonly Case[] = [
     remedy: /choose a name/,
   },
   {
+    name: "a reference that is missing",
+    yaml: 'tenants: [{ id: a, listeners: [^^{ id: web, address: "127.0.0.1:1" }] }]\n',
+    path: "tenants[0].listeners[0].backend",
+    message: /must be an id.*: it is missing$/,
+    remedy: /^name a backend of this tenant$/,
+  },
+  {
+    name: "a list that is missing",
+    yaml: "tenants:\n  - id: a\n    backends:\n" +
+      "      - { id: s, split: [{ backend: b, weight: 1 }, { backend: c, weight: 1 }], canary: ^^{} }\n" +
+      '      - { id: b, endpoints: [{ id: e, address: "1.1.1.1:1" }] }\n' +
+      '      - { id: c, endpoints: [{ id: e, address: "1.1.1.1:1" }] }\n',
+    path: "tenants[0].backends[0].canary.steps",
+    message: /^must be a list: it is missing$/,
+    remedy: /write entries/,
+  },
+  {
     name: "a key without a value",
     yaml: "tenants:\n  - id: acme\n    ^^enabled:\n",
     path: "tenants[0].enabled",

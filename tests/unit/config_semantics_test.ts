@@ -179,6 +179,31 @@ tenants:
     remedy: /trusted/,
   },
   {
+    name: "trusted senders of PROXY headers that nobody asks for",
+    yaml: 'listeners: [{ id: edge, address: "[::]:8443", proxy_protocol: ^^{ trusted: [10.0.0.0/8] } }]',
+    path: "listeners[0].proxy_protocol.accept",
+    message: /must be off or required where trusted is set: it is missing/,
+    remedy: /accept: required/,
+  },
+  {
+    name: "a route at the tenant's own listener",
+    yaml: 'listeners: [{ id: edge, address: "[::]:8443" }]\n' +
+      'tenants: [{ id: a, listeners: [{ id: web, address: "127.0.0.1:1", backend: b }], ' +
+      "routes: [{ id: r, listener: ^^web, default: true, backend: b }], " +
+      'backends: [{ id: b, endpoints: [{ id: e, address: "1.1.1.1:1" }] }] }]',
+    path: "tenants[0].routes[0].listener",
+    message: /must be a shared listener: current value is "web"/,
+    remedy: /remove the route: web is the tenant's own.*; or use one of edge$/,
+  },
+  {
+    name: "a mirror to nobody, beside a split",
+    yaml: "tenants: [{ id: a, mirror: { backend: ^^zzz }, backends: [" +
+      '{ id: b, endpoints: [{ id: e, address: "1.1.1.1:1" }] }, { id: s, split: [{ backend: b, weight: 1 }] }] }]',
+    path: "tenants[0].mirror.backend",
+    message: /must be a backend of this tenant/,
+    remedy: /use one of b$/,
+  },
+  {
     name: "a tenant's token for no tenant",
     yaml: `admin: { tokens: [{ name: x, sha256: ${"a".repeat(64)}, role: tenant, tenant: ^^acme }] }`,
     path: "admin.tokens[0].tenant",
