@@ -17,8 +17,8 @@ export const serveCommand: Command = {
     "Binds every address of the configuration and forwards until SIGTERM or SIGINT. Prints one line for each\n" +
     "bound address and then a line that starts with `ready`.\n\n" +
     "Edits of the configuration's files take effect by themselves (watch: false turns that off), and SIGHUP reads all\n" +
-    "of them again and looks names of endpoints up anew; sessions go on. A main file that is wrong changes nothing; a tenant's file that is wrong leaves\n" +
-    "that tenant as it was, or out.\n" +
+    "of them again and looks names of endpoints up anew; sessions go on. A main file that is wrong changes\n" +
+    "nothing; a tenant's file that is wrong leaves that tenant as it was, or out.\n" +
     "SIGTERM and SIGINT stop accepting, let sessions run for shutdown.grace, close the rest and exit with 0;\n" +
     "a second one ends at once, with exit code 1.",
   flags: [

@@ -284,6 +284,11 @@ describe("ctl tenants status", () => {
             { address: "10.0.0.2:1", health: "up", sessions: 0, ejected: false },
           ],
         }],
+      }, {
+        id: "split",
+        circuit: "closed",
+        endpoints: [],
+        canary: { step: 2, weight: 30, state: "progressing", since: "2026-11-24T12:00:00.000Z", reason: null },
       }],
       errors: [] as string[],
     };
@@ -302,6 +307,7 @@ describe("ctl tenants status", () => {
       ran.out,
       /yes\n +10\.0\.0\.1:1 +down +2 +yes\n +10\.0\.0\.2:1 +up +0 +no\n +no answer from 192\.0\.2\.53\n/,
     );
+    assertMatch(ran.out, /SPLIT +CANARY +STEP +SHARE +SINCE +REASON\nsplit +progressing +2 +30% +2026-\S+ +-\n$/);
     status.errors = ["tenants.d/acme.yaml:3:1: unknown key\n    remedy: remove it"];
     const wrong = await ctl(["tenants", "status", "acme", "--admin", api.url]);
     assertEquals(wrong.code, 1);

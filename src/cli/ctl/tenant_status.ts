@@ -1,5 +1,5 @@
 /**
- * `sluice ctl tenants status`: what of each limit is in use, and how the endpoints do.
+ * `sluice ctl tenants status`: what of each limit is in use, how the endpoints do, and where canaries stand.
  *
  * @module
  */
@@ -19,8 +19,8 @@ export function tenantStatusCommand(deps: CtlDeps): Command {
     summary: "show limits in use, endpoints' health and errors of a tenant",
     description:
       "Shows how a tenant does: its sessions, what of each limit is in use (of a rate: of its burst), its\n" +
-      "busiest sources where limits are per source, the state of its endpoints, and what is wrong in its file.\n" +
-      "Exit code 1 when something is.",
+      "busiest sources where limits are per source, the state of its endpoints, where its canaries stand, and what\n" +
+      "is wrong in its file. Exit code 1 when something is.",
     flags: [],
     operands: { usage: "TENANT", min: 1, max: 1 },
     check: (args) => void tenantOf(args),
@@ -47,6 +47,11 @@ export function tenantStatusCommand(deps: CtlDeps): Command {
       }
       ctl.io.out("\n");
       writeTable(ctl, ENDPOINT_COLUMNS, endpointRows(status["backends"]), "no endpoints");
+      const canaries = itemsOf(status["backends"]).filter(({ canary }) => canary !== undefined).map(canaryRow);
+      if (canaries.length > 0) {
+        ctl.io.out("\n");
+        writeTable(ctl, CANARY_COLUMNS, canaries, "");
+      }
       return errors.length > 0 ? 1 : 0;
     },
   });
@@ -74,6 +79,15 @@ const ENDPOINT_COLUMNS: readonly Column[] = [
   { title: "EJECTED" },
 ];
 
+const CANARY_COLUMNS: readonly Column[] = [
+  { title: "SPLIT" },
+  { title: "CANARY" },
+  { title: "STEP", align: "right" },
+  { title: "SHARE", align: "right" },
+  { title: "SINCE" },
+  { title: "REASON" },
+];
+
 function limitRow(name: string, value: unknown): readonly Cell[] {
   const { limit, used, left, rate } = asItem(value);
   const [most, inUse, perS] = [numberOf(limit), numberOf(used), numberOf(rate)];
@@ -90,6 +104,18 @@ function limitRow(name: string, value: unknown): readonly Cell[] {
     amount(left),
     isFull ? { text: share, tone: "warn" } : share,
     perS === undefined ? "-" : `${amount(rate)}/s`,
+  ];
+}
+
+function canaryRow({ id, canary }: Item): readonly Cell[] {
+  const { state, step, weight, since, reason } = asItem(canary);
+  return [
+    text(id),
+    marked(text(state), { promoted: "good", rolled_back: "bad" }),
+    text(step),
+    `${text(weight)}%`,
+    text(since),
+    text(reason),
   ];
 }
 
