@@ -191,7 +191,7 @@ function morphEntry(document: Document.Parsed, path: Path, node: unknown, value:
   else morph(document, path, node, value);
 }
 
-/** Lists of things with ids: what stays keeps its place and comments. False where that cannot be done. */
+/** Things with ids keep their place and comments; others do where as many are there. False where neither can be done. */
 function morphList(
   document: Document.Parsed,
   path: Path,
@@ -204,7 +204,7 @@ function morphList(
   const isNamed = (ids: readonly unknown[]) =>
     ids.every((id) => typeof id === "string") && new Set(ids).size === ids.length;
   if (!isNamed(before) || !isNamed(after)) {
-    if (node.items.length !== value.length || !node.items.every((item) => isScalar(item))) return false;
+    if (node.items.length !== value.length) return false;
     for (const [index, part] of value.entries()) morph(document, [...path, index], node.items[index], part);
     return true;
   }

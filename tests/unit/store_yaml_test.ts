@@ -53,6 +53,16 @@ Deno.test("store yaml: lists of things with ids keep what stays, in any layout",
   }
 });
 
+Deno.test("store yaml: lists of things without ids keep their layout, and change by place", () => {
+  const text = "backends:\n  - id: web\n    split: [{ backend: a, weight: 9 }, { backend: b, weight: 1 }] # parts\n";
+  const [web] = parse(text).backends;
+  const path = ["backends", 0];
+  const more = editYaml(text, [{ path, value: { ...web, canary: { steps: [100] } } }]);
+  assertStringIncludes(more, "    split: [{ backend: a, weight: 9 }, { backend: b, weight: 1 }] # parts\n");
+  const split = [web.split[0], { backend: "c", weight: 1 }];
+  assertEquals(editYaml(text, [{ path, value: { ...web, split } }]), text.replace("backend: b", "backend: c"));
+});
+
 Deno.test("store yaml: entries are added to lists and taken out, also where there is none yet", () => {
   const more = editYaml(TEXT, [{ path: ["tenants", 2], value: { id: "new" } }]);
   assertEquals(parse(more).tenants.map(({ id }: { id: string }) => id), ["acme", "globex", "new"]);
