@@ -15,14 +15,15 @@ export interface FaultPlaces {
   placeOf?(pointer: string): Place;
 }
 
-/** One line a fault: `file:line:column: pointer: detail` as far as it is known. */
+/** One line a fault: `file:line:column: pointer: detail` as far as it is known; more where the detail has more. */
 export function formatFaults(faults: readonly Fault[], places?: FaultPlaces): string {
   return faults.map((fault) => {
     const { pointer, detail, parameter, line, column } = fault;
     const at = places === undefined ? "" : whereIs(fault, places);
     const stated = places === undefined && line !== undefined ? ` (line ${line}, column ${column ?? 1})` : "";
     const what = parameter ?? pointer;
-    return `  ${escapeControls(`${at}${what === "" ? "" : `${what}: `}${detail}${stated}`)}\n`;
+    const told = `${at}${what === "" ? "" : `${what}: `}${detail}${stated}`;
+    return told.split("\n").map((line) => `  ${escapeControls(line)}\n`).join("");
   }).join("");
 }
 

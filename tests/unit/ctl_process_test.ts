@@ -54,12 +54,12 @@ describe("ctl reload", () => {
     await using api = new FakeApi(() =>
       problem(422, "Unprocessable content", "the old configuration goes on", [{
         pointer: "",
-        detail: "s.yaml:1:1: no",
+        detail: "s.yaml:1:1: no\n    remedy: \x1byes",
       }])
     );
     const ran = await ctl(["reload", "--admin", api.url]);
     assertEquals(ran.code, 1);
-    assertStringIncludes(ran.err, "the old configuration goes on (422)\n  s.yaml:1:1: no\n");
+    assertStringIncludes(ran.err, "the old configuration goes on (422)\n  s.yaml:1:1: no\n      remedy: \\u001byes\n");
   });
 });
 
