@@ -12,6 +12,7 @@ const ACME = {
   listeners: [{ id: "pg", address: "0.0.0.0:5432", backend: "pg" }],
   backends: [{ id: "pg", endpoints: [{ id: "a", address: "10.0.0.5:5432", weight: 50 }] }],
 };
+const ROUTES = ["edge", "lb", "edge"].map((listener, index) => ({ id: `r${index}`, listener, backend: "pg" }));
 const YAML = `# tenants
 - id: acme
   labels: { plan: gold }
@@ -24,15 +25,15 @@ describe("ctl tenants list", () => {
   it("draws a row a tenant, page after page", async () => {
     await using api = new FakeApi(({ line }) =>
       line.includes("cursor=c1")
-        ? json({ items: [{ id: "globex", enabled: false }], next_cursor: null })
+        ? json({ items: [{ id: "globex", enabled: false, routes: ROUTES }], next_cursor: null })
         : json({ items: [ACME], next_cursor: "c1" })
     );
     const ran = await ctl(["tenants", "list", "--admin", api.url, "--label", "plan=gold,region"]);
     assertEquals(ran, {
       code: 0,
-      out: "TENANT  ENABLED  MAX SESSIONS  BACKENDS  ENDPOINTS  LABELS     ADDRESSES\n" +
-        "acme    yes              1000         1          1  plan=gold  0.0.0.0:5432\n" +
-        "globex  no                  -         0          0  -          -\n",
+      out: "TENANT  ENABLED  MAX SESSIONS  BACKENDS  ENDPOINTS  LABELS     ADDRESSES     SHARED LISTENERS\n" +
+        "acme    yes              1000         1          1  plan=gold  0.0.0.0:5432  -\n" +
+        "globex  no                  -         0          0  -          -             edge lb\n",
       err: "",
     });
     assertEquals(api.lines, [

@@ -69,6 +69,7 @@ const LIST_COLUMNS: readonly Column[] = [
   { title: "ENDPOINTS", align: "right" },
   { title: "LABELS" },
   { title: "ADDRESSES" },
+  { title: "SHARED LISTENERS" },
 ];
 
 /** Addresses that fit into a cell. */
@@ -79,6 +80,7 @@ function rowOf(tenant: Item): readonly Cell[] {
   const endpoints = backends.reduce((sum, backend) => sum + itemsOf(backend["endpoints"]).length, 0);
   const addresses = itemsOf(tenant["listeners"]).map((listener) => text(listener["address"]));
   const more = addresses.length - MOST_ADDRESSES;
+  const shared = new Set(itemsOf(tenant["routes"]).map((route) => text(route["listener"])));
   return [
     text(tenant["id"]),
     tenant["enabled"] === false ? { text: "no", tone: "warn" } : "yes",
@@ -87,6 +89,7 @@ function rowOf(tenant: Item): readonly Cell[] {
     String(endpoints),
     labelsText(tenant["labels"]),
     text(addresses.slice(0, MOST_ADDRESSES).join(" ") + (more > 0 ? ` and ${more} more` : "")),
+    text([...shared].join(" ")),
   ];
 }
 
