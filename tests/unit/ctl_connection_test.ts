@@ -121,7 +121,7 @@ describe("the connection of ctl", () => {
     const ran = await ctl(["--json", "--admin", api.url, "tenants", "get", "acme"]);
     assertEquals(ran.code, 1);
     assertEquals(JSON.parse(ran.out).status, 404);
-    assertStringIncludes(ran.err, "Not found: there is none (404)");
+    assertEquals(ran.err, "sluice: ctl tenants get acme: Not found: there is none (404)\n");
   });
 });
 

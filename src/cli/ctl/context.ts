@@ -77,7 +77,9 @@ async function withErrorsTold(name: string, args: Arguments, io: Io, run: () => 
   } catch (error) {
     if (error instanceof ApiError) {
       if (args.switches.has("json")) io.out(`${error.body.trimEnd()}\n`);
-      io.err(`sluice: ${name}: ${error.message}\n${formatFaults(error.faults)}`);
+      // What is not there the API does not name.
+      const asked = error.status === 404 ? [name, ...args.operands].join(" ") : name;
+      io.err(`sluice: ${asked}: ${error.message}\n${formatFaults(error.faults)}`);
       return 1;
     }
     if (!(error instanceof ClientError)) throw error;
