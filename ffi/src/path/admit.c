@@ -62,6 +62,7 @@ static enum sluice_reason pass_share(struct path *path, struct session *session,
     struct process_shared *process = path->process;
     const struct tenant_shared *shared = shared_of(session);
     uint32_t tenants = atomic_load_explicit(&process->tenants, memory_order_relaxed);
+    tenants += session->view->tenant->is_shared; /* it is not among them */
     uint32_t cap = atomic_load_explicit(&process->max_connections, memory_order_relaxed);
     if (cap != SLUICE_UNLIMITED32) {
         /* Without this one, which the process counts already. */
@@ -232,7 +233,18 @@ enum sluice_reason admit_arrival(struct path *path, struct session *session)
 {
     enum sluice_reason reason = pass_process(path, session, true);
     session->admitted = reason == SLUICE_REASON_OK ? 1 : 0;
+    if (reason == SLUICE_REASON_OK && session->view->tenant->is_shared) {
+        reason = pass_share(path, session, true);
+        limit_take(&shared_of(session)->active, SLUICE_UNLIMITED32);
+        session->counted_tenant = true;
+    }
     return reason;
+}
+
+void admit_leave_holder(struct session *session)
+{
+    limit_give(&shared_of(session)->active);
+    session->counted_tenant = false;
 }
 
 bool admit_can_wait(enum sluice_reason reason)

@@ -15,8 +15,12 @@
  * `arrives` (did not wait for this step before) does not overtake those that do. */
 enum sluice_reason admit(struct path *path, struct session *session, bool arrives);
 
-/* The process's step alone, for a session of which it is not known yet whose it is. admit goes on behind it. */
+/* The process's step alone, for a session of which it is not known yet whose it is; admit goes on behind it. All that
+ * are nobody's yet have a share of the process together, as a tenant has: clients that stay silent leave some of it. */
 enum sluice_reason admit_arrival(struct path *path, struct session *session);
+
+/* The session is about to be a tenant's: those that are nobody's are one less. */
+void admit_leave_holder(struct session *session);
 
 /* Whether a session that is over such a limit may wait, where its tenant's limits let sessions wait. */
 bool admit_can_wait(enum sluice_reason reason);

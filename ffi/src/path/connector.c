@@ -204,6 +204,7 @@ static void end_without_endpoint(struct path *path, struct session *session)
         give_up(path, session, (enum sluice_reason)session->reason);
     } else if (balance_in_use(&session->backend->pool, path->now_ns)) {
         outcome_wait(path, session);
+        session->mirrored = false; /* drawn anew when it goes on, then perhaps on a version without a mirror */
         session_turn_away(path, session, SLUICE_REASON_NO_ENDPOINT); /* all are full: it may wait for a place */
     } else {
         outcome_none_open(path, session);

@@ -87,6 +87,7 @@ static void move_to(struct path *path, struct session *session, const struct rou
     struct tenant_view *holder = session->view;
     struct tenant_view *view = &route->tenant->views[path->worker];
     struct tenant_shared *shared = route->tenant->shared;
+    admit_leave_holder(session);
     session->meter->entry = holder;
     session->meter->route = route;
     list_remove(&session->siblings);

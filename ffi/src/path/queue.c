@@ -132,6 +132,11 @@ bool queue_join(struct path *path, struct session *session, enum sluice_reason *
         *reason = SLUICE_REASON_MEMORY;
         return false;
     }
+    /* That was told before the session waited, and is not told again. */
+    if (session->side[CLIENT].read_closed && session_client_left(session, EPOLLRDHUP)) {
+        *reason = SLUICE_REASON_CLIENT_ABORT;
+        return false;
+    }
     session_arm(path, session);
     queue_wake(path, session->view->tenant); /* what was in the way may have gone in this moment */
     return true;

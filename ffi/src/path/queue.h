@@ -22,7 +22,7 @@
 void queue_init(struct waiting_room *room);
 
 /* Begins to wait, or goes on waiting for something else; `reason` is what is in the way. False when there is no place
- * or no memory: *reason says which. */
+ * or no memory, or the client has left: *reason says which. */
 bool queue_join(struct path *path, struct session *session, enum sluice_reason *reason);
 
 /* A session that is about to be closed does not wait any more; harmless when it did not. The caller wakes others. */

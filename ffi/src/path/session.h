@@ -113,7 +113,7 @@ struct session {
     uint8_t client_family;
     bool last_moved_up : 1;      /* direction of the last byte */
     bool counted_process : 1;    /* holds one of the process's connections */
-    bool counted_tenant : 1;     /* holds one of the tenant's */
+    bool counted_tenant : 1;     /* holds one of the tenant's (of a shared listener: of its holder's) */
     bool counted_endpoint : 1;   /* holds one of the endpoint's */
     bool took_token : 1;         /* of the tenant's rate: given back when the session never tries to connect */
     bool connected : 1;          /* an endpoint has accepted it */

@@ -11,7 +11,7 @@
 #include "path/throttle.h"
 #include "sys/clock.h"
 
-/* The endpoint's keepalive and user timeout are set when a session has lived this long: a short one never pays. */
+/* Keepalive and user timeout are set (see set_options) when a session has lived this long: a short one never pays. */
 #define SERVER_OPTIONS_AFTER_MS 1000u
 
 /* How long after its timeout a session is looked at again while the kernel still has bytes for one of its sides. */
@@ -188,6 +188,21 @@ static bool kernel_delivers(struct path *path, struct session *session, uint64_t
     return true;
 }
 
+/* Keepalive and user timeout of the endpoint's side; and of the client's, where that has those of a shared listener and
+ * not its tenant's. */
+static void set_options(struct session *session)
+{
+    const struct net_options *wanted = &session->view->tenant->options;
+    const struct tenant_view *entry = session->meter != NULL ? session->meter->entry : NULL;
+    session->server_options_set = true;
+    if (!session->side[ENDPOINT].local) {
+        net_set_options(session->side[ENDPOINT].fd, wanted, NULL);
+    }
+    if (entry != NULL && !session->side[CLIENT].local) {
+        net_set_options(session->side[CLIENT].fd, wanted, &entry->tenant->options);
+    }
+}
+
 /* Does what is due. False when the session is closed by it. */
 static bool expire(struct path *path, struct session *session, enum deadline deadline)
 {
@@ -206,10 +221,7 @@ static bool expire(struct path *path, struct session *session, enum deadline dea
         connector_start(path, session);
         return session->state != SESSION_CLOSED;
     case DEADLINE_SERVER_OPTIONS:
-        session->server_options_set = true;
-        if (!session->side[ENDPOINT].local) {
-            net_set_options(session->side[ENDPOINT].fd, &session->view->tenant->options, NULL);
-        }
+        set_options(session);
         return true;
     case DEADLINE_PROGRESS: {
         uint64_t every_ms = atomic_load_explicit(&path->process->access_progress_ms, memory_order_relaxed);
