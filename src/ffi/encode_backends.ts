@@ -42,7 +42,7 @@ export function putBackend(records: Records, at: number, row: BackendRow, string
   records.put(at, fields.endpoint_count, plan.endpoints.length);
   records.put(at, fields.first_split, row.firstSplit);
   records.put(at, fields.split_count, plan.split.length);
-  records.put(at, fields.split_seed, seedOf(`${row.tenant}/${plan.id}`));
+  if (plan.split.length > 0) records.put(at, fields.split_seed, seedOf(`${row.tenant}/${plan.id}`));
   records.put(at, fields.send_proxy, SEND_PROXY[plan.sendProxy]);
   if (source !== null) putAddress(records, at + fields.source_address.offset, source, pathOffset(source, strings));
   records.put(at, fields.backoff_ms, plan.backoffMs);

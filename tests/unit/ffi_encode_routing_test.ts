@@ -197,7 +197,7 @@ describe("a backend", () => {
       preconnect_max: 13,
       reserved0: 0,
       preconnect_idle_ms: 14,
-      reserved1: 0,
+      split_seed: 0,
     });
     const source = blob.address(TABLE_BACKEND, 0, "backend_record");
     assertEquals([source.family, source.port, source.ip[0], source.ip[15]], [CONSTANTS.FAMILY_IPV6, 0, 0xfd, 1]);
@@ -236,6 +236,8 @@ describe("a backend", () => {
       [0, 0, 2],
       [1, 2, 0],
     ]);
+    const again = new Blob(upsert(web)).record(TABLE_BACKEND, 1, "backend_record"); // other numbers, the same clients
+    assert(rows[1]!["split_seed"] !== 0 && again["split_seed"] === rows[1]!["split_seed"]);
     const parts = [0, 1].map((index) => blob.record(TABLE_SPLIT, index, "split_record"));
     assertEquals(parts, [{ backend: rows[0]!["id"], weight: 95 }, { backend: rows[2]!["id"], weight: 5 }] as never);
     const draft = encodeChange(upsert(tenant("other"), web), 1, new IdRegistry());
