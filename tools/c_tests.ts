@@ -44,7 +44,8 @@ async function canLink(compiler: string, variant: Variant): Promise<boolean> {
 async function runTests(compiler: string, variant: Variant, words: readonly string[]): Promise<Sum> {
   const options = { compiler, variant, extraFlags: [`-I${TESTS}`] };
   const tests = (await filesUnder(TESTS, ".c")).filter((path) => /\/test_\w+\.c$/.test(path));
-  const chosen = tests.filter((path) => words.length === 0 || words.some((word) => path.includes(word)));
+  const named = tests.filter((path) => words.length === 0 || words.some((word) => path.includes(word)));
+  const chosen = variant === "tsan" && words.length === 0 ? await withThreads(named) : named;
   if (chosen.length === 0) throw new ToolError(`Cannot run C tests: no ${TESTS}/test_*.c matches ${words.join(" ")}`);
 
   const helpers: string[] = [];
@@ -73,6 +74,13 @@ async function runTests(compiler: string, variant: Variant, words: readonly stri
   const sum = await sumOf(programs, run);
   await prune(variant, [...shared, ...objects]);
   return sum;
+}
+
+/** Programs that have threads, of their own or an engine's: in others ThreadSanitizer has nothing to find. */
+async function withThreads(paths: readonly string[]): Promise<string[]> {
+  const marks = /\bpthread|"(?:preconnect_)?scene\.h"|"(?:host|line|storm)\.h"/;
+  const texts = await Promise.all(paths.map((path) => Deno.readTextFile(path)));
+  return paths.filter((_, index) => marks.test(texts[index] ?? ""));
 }
 
 /** Runs one program on each core at a time: they wait more than they work. */
