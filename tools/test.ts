@@ -6,7 +6,8 @@
  *   --quick    all but the sanitizers
  *   --ci       all, and warnings of the C compiler are errors
  *
- * Without arguments: all but format, cformat and lint, which depend on versions of tools.
+ * Without arguments: all but format, cformat and lint, which depend on versions of tools. Where there are sanitizers,
+ * C tests run under those only.
  *
  * @module
  */
@@ -28,6 +29,7 @@ function choose(args: readonly string[], options: { quick: boolean; ci: boolean 
   return SUITES.filter(({ name }) => {
     if (args.length > 0) return args.includes(name);
     if (options.quick) return name !== "asan" && name !== "tsan";
+    if (name === "c") return false; // asan runs the same tests
     return options.ci || !["format", "cformat", "lint"].includes(name);
   });
 }
