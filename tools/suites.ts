@@ -41,10 +41,10 @@ export const SUITES: readonly Suite[] = [
   { name: "c", args: [...RUN, "-P=tests", "tools/c_tests.ts"], count: "sum" },
   { name: "asan", args: [...RUN, "-P=tests", "tools/c_tests.ts", "--variant=asan"], count: "sum" },
   { name: "tsan", args: [...RUN, "-P=tests", "tools/c_tests.ts", "--variant=tsan"], count: "sum" },
-  { name: "unit", args: [...TEST, "-P=unit", "tests/unit"], count: "junit" },
+  { name: "unit", args: [...TEST, "--parallel", "-P=unit", "tests/unit"], count: "junit", env: { DENO_JOBS: "2" } },
   { name: "wall", args: [...TEST, "-P=abi", "tests/abi"], count: "junit" },
   // Its tests wait more than they work: some files side by side.
-  { name: "e2e", args: [...TEST, "--parallel", "-P=e2e", "tests/e2e"], count: "junit", env: { DENO_JOBS: "3" } },
+  { name: "e2e", args: [...TEST, "--parallel", "-P=e2e", "tests/e2e"], count: "junit", env: { DENO_JOBS: "4" } },
 ];
 
 /** The sum of a suite that prints `N passed, N failed` last. */
