@@ -44,7 +44,7 @@ export const SUITES: readonly Suite[] = [
   { name: "unit", args: [...TEST, "--parallel", "-P=unit", "tests/unit"], count: "junit", env: { DENO_JOBS: "2" } },
   { name: "wall", args: [...TEST, "-P=abi", "tests/abi"], count: "junit" },
   // Its tests wait more than they work: some files side by side.
-  { name: "e2e", args: [...TEST, "--parallel", "-P=e2e", "tests/e2e"], count: "junit", env: { DENO_JOBS: "4" } },
+  { name: "e2e", args: [...TEST, "--parallel", "-P=e2e", "tests/e2e"], count: "junit", env: { DENO_JOBS: "3" } },
 ];
 
 /** The sum of a suite that prints `N passed, N failed` last. */

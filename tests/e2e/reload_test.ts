@@ -93,7 +93,7 @@ e2e("reload: 100 changing configurations under load", async (world) => {
   assert(visits > 0, "visitors came while the configuration changed");
   const records = await sluice.waitForRecords(LIVE + 1 + visits + 50 + 20 + 66);
   assertEquals(records.filter(({ code }) => code !== "--"), []);
-}, { deadlineMs: 120_000 });
+}, { deadlineMs: 240_000 });
 
 /** A session that comes, is served, and goes. */
 async function visit(world: World, address: string): Promise<void> {
