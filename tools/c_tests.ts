@@ -78,7 +78,7 @@ async function runTests(compiler: string, variant: Variant, words: readonly stri
 
 /** Programs that have threads, of their own or an engine's: in others ThreadSanitizer has nothing to find. */
 async function withThreads(paths: readonly string[]): Promise<string[]> {
-  const marks = /\bpthread|"(?:preconnect_)?scene\.h"|"(?:host|line|storm)\.h"/;
+  const marks = /\bpthread|"(?:preconnect_|mirror_)?scene\.h"|"(?:host|line|storm)\.h"/;
   const texts = await Promise.all(paths.map((path) => Deno.readTextFile(path)));
   return paths.filter((_, index) => marks.test(texts[index] ?? ""));
 }
